@@ -1,0 +1,403 @@
+"""The derivatives written out by hand, for any namespace that looks like NumPy: NumPy itself, jax.numpy, torch.
+
+A class a family, in three steps: `prepare` does once an evaluation what depends on θ alone; `sums` goes through the
+rows, and its results add up over blocks of rows; `finish` makes of them the objective and the gradient with respect to
+θ. `objective` is the first half of `sums`: the objective alone, for those who leave the rest to autodiff. `log_density`
+of one sample is for those who leave everything to it.
+
+ℓ_k is the logarithm of the k-th term of a mixture, r_k its responsibility, δ_k = x − μ_k, s_k = −P_k δ_k.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from workloads import Workload
+
+
+class Formulas:
+    """Steps of one family in one array namespace."""
+
+    def __init__(self, xp: Any, workload: Workload) -> None:
+        self.xp, self.workload = xp, workload
+        self.d, self.k, self.dtype = workload.d, workload.components, getattr(xp, workload.dtype)
+
+    def rows_per_block(self, entries_per_row: int) -> int:
+        """How many rows to take at a time for the widest temporary array to stay in a cache of the second level."""
+        return int(np.clip(2**18 / (entries_per_row * np.dtype(self.workload.dtype).itemsize), 64, 4096))
+
+    def widest(self) -> int:
+        """Entries a row of the widest temporary array."""
+        return max(self.d, self.k)
+
+
+class Gaussian(Formulas):
+    """Natural parameters: the upper triangle of P, then η. ψ = η − Px."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        d = self.d
+        place = np.zeros((d, d), dtype=np.int64)
+        place[np.triu_indices(d)] = np.arange(d * (d + 1) // 2)
+        place = np.maximum(place, place.T)
+        return theta[: -self.d][place], theta[-self.d :]
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._score_and_objective(parameters, X)[1]
+
+    def _score_and_objective(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, Any]:
+        precision, linear = parameters
+        score = linear - X @ precision
+        return score, 0.5 * (score * score).sum() - len(X) * self.xp.einsum("jj->", precision)
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        score, objective = self._score_and_objective(parameters, X)
+        return objective, score.sum(0), score.T @ X
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        objective, score, outer = means
+        return objective, self._pack(outer, score)
+
+    def _pack(self, outer: Any, score: Any) -> Any:
+        xp = self.xp
+        by_entry = -(outer + outer.T) * (1 - 0.5 * np.eye(self.d)) - np.eye(self.d)
+        return xp.concatenate([by_entry[np.triu_indices(self.d)], score])
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        precision, linear = parameters
+        return linear @ x - 0.5 * x @ precision @ x
+
+
+class GaussianByMoments(Gaussian):
+    """The same from E[x] and E[xxᵀ], which NumPy takes as one symmetric product."""
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        return X.sum(0), X.T @ X
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        precision, linear = parameters
+        first, second = means
+        score = linear - precision @ first
+        outer = self.xp.outer(linear, first) - precision @ second  # E[ψxᵀ]
+        norm = linear @ score - self.xp.einsum("ij,ij->", outer, precision)  # E‖ψ‖²
+        return 0.5 * norm - self.xp.einsum("jj->", precision), self._pack(outer, score)
+
+
+class VonMisesFisher(Formulas):
+    """θ = κμ. ρ = ½(‖θ‖² − u²) − (d − 1)u with u = θᵀx."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        return (theta,)
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._projection_and_objective(parameters, X)[1]
+
+    def _projection_and_objective(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, Any]:
+        (theta,) = parameters
+        u = X @ theta
+        return u, 0.5 * (len(X) * (theta @ theta) - u @ u) - (self.d - 1) * u.sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        u, objective = self._projection_and_objective(parameters, X)
+        return objective, X.T @ (u + (self.d - 1))
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        objective, pull = means
+        return objective, parameters[0] - pull
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        # Constant along rays: then gradient and Laplacian in space are those on the sphere.
+        return parameters[0] @ x / self.xp.sqrt(x @ x)
+
+
+class Ica(Formulas):
+    """W row by row, G = −log cosh. With t = tanh u, u = Wx: ψ = −Wᵀt, tr∇ψ = −Σ_k (1 − t_k²)‖w_k‖²."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        return (theta.reshape(self.k, self.d),)
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        (w,) = parameters
+        t = self.xp.tanh(X @ w.T)
+        slope, norm = 1 - t * t, (w * w).sum(1)
+        score = -(t @ w)
+        return t, slope, norm, score, 0.5 * (score * score).sum() - (slope @ norm).sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        (w,) = parameters
+        t, slope, norm, score, objective = self._forward(parameters, X)
+        through_u = slope * (2 * norm * t - score @ w.T)
+        return objective, through_u.T @ X - t.T @ score - 2 * slope.sum(0)[:, None] * w
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        objective, gradient = means
+        return objective, gradient.reshape(-1)
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        u = parameters[0] @ x
+        return -(self.xp.logaddexp(u, -u) - np.log(2.0)).sum()
+
+
+class IcaByGram(Ica):
+    """The same with WWᵀ in place of ψ: four products of which one is symmetric, not five."""
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        (w,) = parameters
+        t = self.xp.tanh(X @ w.T)
+        slope, norm = 1 - t * t, (w * w).sum(1)
+        through = t @ (w @ w.T)
+        objective = 0.5 * (t * through).sum() - (slope @ norm).sum()
+        through_u = slope * (2 * norm * t + through)
+        return objective, through_u.T @ X + (t.T @ t) @ w - 2 * slope.sum(0)[:, None] * w
+
+
+class Mixture(Formulas):
+    """What the shapes of covariance have in common."""
+
+    def _unpack(self, theta: Any) -> tuple[Any, Any, Any]:
+        xp, k, d = self.xp, self.k, self.d
+        logits = xp.concatenate([theta[: k - 1], xp.zeros(1, dtype=xp.float64)])
+        log_weights = logits - xp.log(xp.exp(logits - xp.amax(logits)).sum()) - xp.amax(logits)
+        return log_weights, theta[k - 1 : k - 1 + k * d].reshape(k, d), theta[k - 1 + k * d :]
+
+    def _factor(self, packed: Any, leading: tuple[int, ...]) -> Any:
+        """Lower triangular C from its rows, the diagonal given by its logarithm."""
+        d = self.d
+        place = np.zeros((d, d), dtype=np.int64)
+        place[np.tril_indices(d)] = np.arange(d * (d + 1) // 2)
+        entries = packed.reshape(*leading, d * (d + 1) // 2)[..., place]
+        below, one = self.xp.asarray(np.tril(np.ones((d, d)), -1)), self.xp.asarray(np.eye(d))
+        # exp of the diagonal alone: elsewhere entries of any size may stand.
+        return entries * below + one * self.xp.exp(entries * one)
+
+    def _factor_gradient(self, precision: Any, outer: Any, share: Any, factor: Any) -> Any:
+        """From H = sym Σ aδᵀ + diag Σ r and Σ ℓ̂ to the packed entries of C, through ∂J/∂Σ = PHP − ½(Σ ℓ̂)P."""
+        xp, d = self.xp, self.d
+        symmetric = 0.5 * (outer + xp.swapaxes(outer, -1, -2))
+        by_covariance = precision @ symmetric @ precision - 0.5 * share * precision
+        by_factor = 2 * by_covariance @ factor
+        by_factor = by_factor * (1 - np.eye(d) + factor * np.eye(d))  # the diagonal is an exponential
+        rows, columns = np.tril_indices(d)
+        return by_factor[..., rows, columns].reshape(-1)
+
+    def _responsibilities(self, terms: Any) -> Any:
+        xp = self.xp
+        weights = xp.exp(terms - xp.amax(terms, 1)[:, None])
+        return weights / weights.sum(1)[:, None]
+
+    def _log_sum(self, terms: Any) -> Any:
+        most = self.xp.amax(terms)
+        return most + self.xp.log(self.xp.exp(terms - most).sum())
+
+
+class FullMixture(Mixture):
+    """A covariance each: s_k for all k is one product of X, and Σ a_k xᵀ for all k is another."""
+
+    def widest(self) -> int:
+        return self.k * self.d
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        xp = self.xp
+        log_weights, means, packed = self._unpack(theta)
+        factor = self._factor(packed, (self.k,))
+        precision = xp.linalg.inv(factor @ xp.swapaxes(factor, -1, -2))
+        constant = log_weights - xp.log(xp.einsum("kjj->kj", factor)).sum(1)
+        return constant, means, precision, factor
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        xp, k, d = self.xp, self.k, self.d
+        constant, means, precision, _ = parameters
+        side_by_side = xp.swapaxes(precision, 0, 1).reshape(d, k * d)
+        offset = xp.einsum("kij,kj->ki", precision, means).reshape(k * d)
+        s = (offset - X @ side_by_side).reshape(-1, k, d)
+        delta = X[:, None] - means
+        r = self._responsibilities(constant + 0.5 * xp.einsum("nkj,nkj->nk", delta, s))
+        score = xp.einsum("nk,nkj->nj", r, s)
+        trace = xp.einsum("nkj,nkj->nk", s, s) - xp.einsum("kjj->k", precision)
+        return delta, s, r, score, trace, (r * trace).sum() - 0.5 * (score * score).sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        xp, k, d = self.xp, self.k, self.d
+        delta, s, r, score, trace, objective = self._forward(parameters, X)
+        m = trace - xp.einsum("nj,nkj->nk", score, s)
+        share = r * (m - (r * m).sum(1)[:, None])
+        pull = r[:, :, None] * (2 * s - score[:, None]) + (0.5 * share)[:, :, None] * delta
+        outer = (pull.reshape(-1, k * d).T @ X).reshape(k, d, d)
+        return objective, share.sum(0), r.sum(0), share.T @ X, pull.sum(0), outer
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        xp = self.xp
+        _, centre, precision, factor = parameters
+        objective, share, r, shared_x, pull, outer = means
+        step = pull + 0.5 * (shared_x - share[:, None] * centre)
+        outer = outer - pull[:, :, None] * centre[:, None] + r[:, None, None] * np.eye(self.d)
+        by_factor = self._factor_gradient(precision, outer, share[:, None, None], factor)
+        by_mean = xp.einsum("kij,kj->ki", precision, step).reshape(-1)
+        return objective, xp.concatenate([share[:-1], by_mean, by_factor])
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        constant, means, precision, _ = parameters
+        delta = x - means
+        return self._log_sum(constant - 0.5 * self.xp.einsum("ki,kij,kj->k", delta, precision, delta))
+
+
+class TiedMixture(Mixture):
+    """One covariance: s_k = q_k − y with y = Px and q_k = Pμ_k, so that nothing of size n×K×d is needed."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        xp = self.xp
+        log_weights, means, packed = self._unpack(theta)
+        factor = self._factor(packed, ())
+        precision = xp.linalg.inv(factor @ factor.T)
+        linear = means @ precision
+        return log_weights - 0.5 * (means * linear).sum(1), means, precision, linear, factor
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        constant, _, precision, linear, _ = parameters
+        y = X @ precision
+        r = self._responsibilities(constant + X @ linear.T)
+        score = r @ linear - y
+        norm = (linear * linear).sum(1) - 2 * y @ linear.T + (y * y).sum(1)[:, None]
+        trace = norm - self.xp.einsum("jj->", precision)
+        return y, r, score, trace, (r * trace).sum() - 0.5 * (score * score).sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        _, means, _, linear, _ = parameters
+        y, r, score, trace, objective = self._forward(parameters, X)
+        m = trace - score @ linear.T  # + ψᵀy, which is the same for all k and falls out
+        share = r * (m - (r * m).sum(1)[:, None])
+        # Σ_k a_k = ψ + ½ Σ_k ℓ̂_k δ_k, and Σ_k ℓ̂_k = 0.
+        outer = (score - 0.5 * share @ means).T @ X
+        return objective, share.sum(0), r.sum(0), share.T @ X, r.T @ (2 * y + score), outer
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        _, centre, precision, linear, factor = parameters
+        objective, share, r, shared_x, scored, outer = means
+        shared = 0.5 * (shared_x - share[:, None] * centre)
+        pull = 2 * r[:, None] * linear - scored + shared
+        outer = outer - pull.T @ centre + np.eye(self.d)
+        by_factor = self._factor_gradient(precision, outer, 0.0, factor)
+        by_mean = ((pull + shared) @ precision).reshape(-1)
+        return objective, self.xp.concatenate([share[:-1], by_mean, by_factor])
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        constant, _, precision, linear, _ = parameters
+        return self._log_sum(constant + linear @ x) - 0.5 * x @ precision @ x
+
+
+class DiagonalMixture(Mixture):
+    """Diagonal covariances, and spherical ones as such: entry by entry."""
+
+    def widest(self) -> int:
+        return self.k * self.d
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        xp = self.xp
+        log_weights, means, packed = self._unpack(theta)
+        one = xp.ones((self.k, self.d), dtype=xp.float64)
+        log_scale = packed.reshape(self.k, -1) * one
+        return log_weights - log_scale.sum(1), means, xp.exp(-2 * log_scale)
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        xp = self.xp
+        constant, means, precision = parameters
+        delta = X[:, None] - means
+        s = -precision * delta
+        r = self._responsibilities(constant + 0.5 * xp.einsum("nkj,nkj->nk", delta, s))
+        score = xp.einsum("nk,nkj->nj", r, s)
+        trace = xp.einsum("nkj,nkj->nk", s, s) - precision.sum(1)
+        return delta, s, r, score, trace, (r * trace).sum() - 0.5 * (score * score).sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        xp = self.xp
+        delta, s, r, score, trace, objective = self._forward(parameters, X)
+        m = trace - xp.einsum("nj,nkj->nk", score, s)
+        share = r * (m - (r * m).sum(1)[:, None])
+        pull = r[:, :, None] * (2 * s - score[:, None]) + (0.5 * share)[:, :, None] * delta
+        squares = xp.einsum("nkj,nkj->kj", pull, delta)
+        return objective, share.sum(0), r.sum(0), xp.einsum("nk,nkj->kj", share, delta), pull.sum(0), squares
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        precision = parameters[2]
+        objective, share, r, shared, pull, squares = means
+        by_scale = 2 * precision * (squares + r[:, None]) - share[:, None]
+        if self.workload.variant == "spherical":
+            by_scale = by_scale.sum(1)
+        by_mean = precision * (pull + 0.5 * shared)
+        return objective, self.xp.concatenate([share[:-1], by_mean.reshape(-1), by_scale.reshape(-1)])
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        constant, means, precision = parameters
+        return self._log_sum(constant - 0.5 * (precision * (x - means) ** 2).sum(1))
+
+
+class DiagonalMixtureByProducts(DiagonalMixture):
+    """The same with all squares expanded, so that every pass is a matrix product and nothing has size n×K×d."""
+
+    def widest(self) -> int:
+        return max(self.d, self.k)
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        constant, means, precision = parameters
+        linear = precision * means
+        squared = X * X
+        terms = constant - 0.5 * (linear * means).sum(1) - 0.5 * squared @ precision.T + X @ linear.T
+        r = self._responsibilities(terms)
+        score = r @ linear - X * (r @ precision)
+        scored = score * X
+        norm = squared @ (precision * precision).T - 2 * X @ (precision * linear).T + (linear * linear).sum(1)
+        trace = norm - precision.sum(1)
+        m = trace - score @ linear.T + scored @ precision.T
+        share = r * (m - (r * m).sum(1)[:, None])
+        objective = (r * trace).sum() - 0.5 * (score * score).sum()
+
+        share_sum, share_x, share_square = share.sum(0), share.T @ X, share.T @ squared
+        r_sum, r_x, r_square = r.sum(0), r.T @ X, r.T @ squared
+        r_score, r_scored = r.T @ score, r.T @ scored
+        shared = share_x - means * share_sum[:, None]
+        pull = 2 * (linear * r_sum[:, None] - precision * r_x) - r_score + 0.5 * shared
+        squares = (
+            -2 * precision * (r_square - 2 * means * r_x + means * means * r_sum[:, None])
+            - (r_scored - means * r_score)
+            + 0.5 * (share_square - 2 * means * share_x + means * means * share_sum[:, None])
+        )
+        return objective, share_sum, r_sum, shared, pull, squares
+
+
+_PLAIN = {
+    ("Gaussian", ""): Gaussian,
+    ("VonMisesFisher", ""): VonMisesFisher,
+    ("ICA", ""): Ica,
+    ("GaussianMixture", "full"): FullMixture,
+    ("GaussianMixture", "tied"): TiedMixture,
+    ("GaussianMixture", "diag"): DiagonalMixture,
+    ("GaussianMixture", "spherical"): DiagonalMixture,
+}
+_TUNED = _PLAIN | {
+    ("Gaussian", ""): GaussianByMoments,
+    ("ICA", ""): IcaByGram,
+    ("GaussianMixture", "diag"): DiagonalMixtureByProducts,
+    ("GaussianMixture", "spherical"): DiagonalMixtureByProducts,
+}
+
+
+def plain(xp: Any, workload: Workload) -> Formulas:
+    """The formulas as they stand."""
+    return _PLAIN[workload.family, workload.variant](xp, workload)
+
+
+def tuned(xp: Any, workload: Workload) -> Formulas:
+    """The formulas rearranged for speed."""
+    return _TUNED[workload.family, workload.variant](xp, workload)

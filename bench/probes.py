@@ -1,0 +1,93 @@
+"""Measurements that need a process of their own; each prints one line of JSON.
+
+``python probes.py memory FAMILY CALL``: peak memory above X, in MiB, of a call on ten million rows.
+``python probes.py threads THREADS ROUNDS``: times of some workloads on one thread and on THREADS, round by round.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from workloads import Workload
+
+N_SAMPLES = 10_000_000
+MEMORY = {
+    "GaussianMixture": Workload("GaussianMixture", 2, N_SAMPLES, 3, "full"),
+    "ICA": Workload("ICA", 2, N_SAMPLES, 2),
+    "Gaussian": Workload("Gaussian", 2, N_SAMPLES),
+    "VonMisesFisher": Workload("VonMisesFisher", 3, N_SAMPLES),
+}
+THREADS = (
+    Workload("GaussianMixture", 10, 400_000, 8, "full"),
+    Workload("GaussianMixture", 32, 200_000, 16, "diag"),
+    Workload("ICA", 64, 100_000, 64),
+)
+
+
+def memory(family: str, call: str) -> float:
+    """Peak memory above X, in MiB, of `loss_and_grad` or `fit`."""
+    workload = MEMORY[family]
+    few = workload.at(n=1000)
+    X = np.empty((N_SAMPLES, workload.d))
+    # Block by block, so that making X needs no more than X.
+    for first in range(0, N_SAMPLES, 100_000):
+        X[first : first + 100_000] = workload.at(n=100_000).model.sample(100_000, random_state=first)
+    run = {"loss_and_grad": _loss_and_grad, "fit": _fit}[call]
+    run(workload, few.data())  # modules are loaded when they are first used
+    # Not getrusage: its peak counts what was freed before, and what the process that started us had.
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = _mebibytes("VmRSS")
+    run(workload, X)
+    return _mebibytes("VmHWM") - before
+
+
+def _mebibytes(name: str) -> float:
+    """A line of the process's status."""
+    found = re.search(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def _loss_and_grad(workload: Workload, X: Any) -> None:
+    workload.model.loss_and_grad(workload.theta(), X)
+
+
+def _fit(workload: Workload, X: Any) -> None:
+    options: dict[str, Any] = {"n_jobs": 1}
+    if workload.family in ("GaussianMixture", "ICA"):  # a step of the optimiser needs what all others need
+        options |= {"n_components": workload.components, "n_init": 1, "max_iter": 1, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it does not converge in one step
+        type(workload.model)(**options).fit(X)
+
+
+def threads(n_threads: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Pairs of seconds, (one thread, n_threads), by workload."""
+    result = {}
+    for workload in THREADS:
+        X, theta = workload.data(), workload.theta()
+        evaluations = [workload.model.set_params(n_jobs=n)._loss(X, None) for n in (1, n_threads)]
+        for evaluation in evaluations:
+            evaluation(theta)
+        pairs = []
+        for _ in range(rounds):
+            seconds = []
+            for evaluation in evaluations:
+                start = time.perf_counter()
+                evaluation(theta)
+                seconds.append(time.perf_counter() - start)
+            pairs.append((seconds[0], seconds[1]))
+        result[workload.name] = pairs
+    return result
+
+
+if __name__ == "__main__":
+    probe, *arguments = sys.argv[1:]
+    print(json.dumps(memory(*arguments) if probe == "memory" else threads(*map(int, arguments))))

@@ -1,0 +1,172 @@
+"""What is measured: an objective and its full gradient, for a family at a size, on data drawn from the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import scorematch
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One evaluation of J(θ) and its gradient.
+
+    `components` is K of a mixture and m of ICA. Everything that a contender needs is made here, so that all of them
+    get the same.
+    """
+
+    family: str
+    d: int
+    n: int
+    components: int = 0
+    variant: str = ""
+    dtype: str = "float64"
+
+    @property
+    def name(self) -> str:
+        """How tables and figures call it."""
+        letter = {"GaussianMixture": "K", "ICA": "m"}.get(self.family)
+        parts = [f"{self.family} {self.variant}".strip(), f"d={self.d}"]
+        if letter:
+            parts.append(f"{letter}={self.components}")
+        mantissa, exponent = f"{self.n:.0e}".split("e")
+        short = self.n >= 1000 and self.n == float(f"{self.n:.0e}")
+        parts.append(f"n={mantissa}e{int(exponent)}" if short else f"n={self.n}")
+        if self.dtype != "float64":
+            parts.append(self.dtype)
+        return ", ".join(parts)
+
+    def at(self, **changes: Any) -> Self:
+        """The same with another size or float type."""
+        return replace(self, **changes)
+
+    @cached_property
+    def model(self) -> scorematch._base.ScoreMatchingEstimator:
+        """The model that the data come from, on one thread."""
+        return _MODELS[self.family](self, np.random.default_rng(1))
+
+    def data(self) -> Floats:
+        """A sample of the model."""
+        return np.ascontiguousarray(self.model.sample(self.n, random_state=2), dtype=self.dtype)
+
+    def theta(self) -> NDArray[np.float64]:
+        """A point near the truth, where the gradient is not zero."""
+        truth = self.model.theta_
+        return truth + 0.05 * np.random.default_rng(3).standard_normal(truth.shape)
+
+    def evaluation(self, X: Floats) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
+        """θ to objective and gradient, all of it: what some families work out once from X is done anew in each call."""
+        return lambda theta: self.model._loss(X, None)(theta)
+
+    @property
+    def flops(self) -> float:
+        """Additions and multiplications of one evaluation, in the form that needs the fewest of the forms in use.
+
+        Symmetric products count half. Exponentials count apart.
+        """
+        return self.n * _FLOPS[self.family](self)
+
+    @property
+    def autodiff_n(self) -> int:
+        """Rows for which a Hessian a row, and its derivative, take no more than some seconds."""
+        affordable = 4e10 / (3 * self.d * self.flops / self.n)
+        return min(self.n, max(1000, int(float(f"{affordable:.0e}"))))
+
+    @property
+    def exponentials(self) -> float:
+        """Exponentials of one evaluation."""
+        return float(self.n * self.components)
+
+
+def _gaussian(workload: Workload, random: np.random.Generator) -> Any:
+    d = workload.d
+    root = random.standard_normal((d, 2 * d))
+    return scorematch.Gaussian.from_params(
+        mean=random.standard_normal(d), covariance=root @ root.T / (2 * d) + 0.3 * np.eye(d), n_jobs=1
+    )
+
+
+def _gaussian_mixture(workload: Workload, random: np.random.Generator) -> Any:
+    k, d = workload.components, workload.d
+    root = random.standard_normal((k, d, 2 * d))
+    covariances = root @ root.swapaxes(1, 2) / (2 * d) + 0.3 * np.eye(d)
+    shaped = {
+        "full": covariances,
+        "tied": covariances[0],
+        "diag": np.einsum("kjj->kj", covariances),
+        "spherical": covariances[:, 0, 0],
+    }
+    return scorematch.GaussianMixture.from_params(
+        weights=random.dirichlet(np.full(k, 5.0)),
+        # Components overlap at every d: otherwise responsibilities are 0 and 1, and there is nothing to mix.
+        means=2 * random.standard_normal((k, d)) / np.sqrt(d),
+        covariances=shaped[workload.variant],
+        covariance_type=workload.variant,
+        n_jobs=1,
+    )
+
+
+def _ica(workload: Workload, random: np.random.Generator) -> Any:
+    components = random.standard_normal((workload.components, workload.d)) / np.sqrt(workload.d)
+    return scorematch.ICA.from_params(components=components, n_jobs=1)
+
+
+def _von_mises_fisher(workload: Workload, random: np.random.Generator) -> Any:
+    direction = random.standard_normal(workload.d)
+    return scorematch.VonMisesFisher.from_params(
+        mean_direction=direction / np.linalg.norm(direction), concentration=5.0, n_jobs=1
+    )
+
+
+_MODELS = {
+    "Gaussian": _gaussian,
+    "GaussianMixture": _gaussian_mixture,
+    "ICA": _ica,
+    "VonMisesFisher": _von_mises_fisher,
+}
+
+
+def _mixture_flops(workload: Workload) -> float:
+    d, k = workload.d, workload.components
+    if workload.variant == "full":  # P_k δ_k and Σ a_k δ_kᵀ, and what is done to each entry of δ_k and s_k
+        return k * (4 * d * d + 15 * d)
+    if workload.variant == "tied":
+        return 4 * d * d + 14 * k * d
+    return 20 * k * d
+
+
+def _ica_flops(workload: Workload) -> float:
+    d, m = workload.d, workload.components
+    return min(10 * m * d, 4 * m * d + 3 * m * m)  # with ψ, or with W Wᵀ and the symmetric E[φφᵀ] in its place
+
+
+_FLOPS = {
+    "Gaussian": lambda workload: workload.d**2,  # through Σ x xᵀ
+    "GaussianMixture": _mixture_flops,
+    "ICA": _ica_flops,
+    "VonMisesFisher": lambda workload: 4 * workload.d,
+}
+
+# The first one of each family is also what the smoke test runs.
+GRID = (
+    Workload("GaussianMixture", 2, 100_000, 3, "full"),
+    Workload("GaussianMixture", 10, 100_000, 8, "full"),
+    Workload("GaussianMixture", 64, 100_000, 8, "full"),
+    Workload("GaussianMixture", 10, 100_000, 8, "tied"),
+    Workload("GaussianMixture", 32, 100_000, 16, "diag"),
+    Workload("GaussianMixture", 10, 100_000, 8, "spherical"),
+    Workload("ICA", 16, 100_000, 16),
+    Workload("ICA", 64, 100_000, 64),
+    Workload("ICA", 64, 100_000, 64, dtype="float32"),
+    Workload("Gaussian", 10, 100_000),
+    Workload("Gaussian", 50, 100_000),
+    Workload("VonMisesFisher", 3, 100_000),
+    Workload("VonMisesFisher", 10, 100_000),
+)

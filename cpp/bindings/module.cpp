@@ -1,0 +1,12 @@
+#include <pybind11/pybind11.h>
+
+#include "backend_choice.hpp"
+#include "register.hpp"
+
+PYBIND11_MODULE(_core, module) {
+    module.doc() = "The compiled core of scorematch.";
+    scorematch::bindings::choose_level_at_import();
+    scorematch::bindings::register_specs(module);
+    scorematch::bindings::register_evaluation(module);
+    scorematch::bindings::register_machine(module);
+}

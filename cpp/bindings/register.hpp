@@ -1,0 +1,11 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace scorematch::bindings {
+
+void register_specs(pybind11::module_& module);
+void register_evaluation(pybind11::module_& module);
+void register_machine(pybind11::module_& module);
+
+}  // namespace scorematch::bindings

@@ -1,0 +1,198 @@
+// Per-sample results, the objective and its gradient, and the moments of the data.
+#include "register.hpp"
+
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <stdexcept>
+
+#include "arrays.hpp"
+#include "backend_choice.hpp"
+#include "specs.hpp"
+
+namespace scorematch::bindings {
+
+std::vector<double> FieldObject::caps_for(index n_features) const {
+    if (caps.size() == 1) return std::vector<double>(static_cast<std::size_t>(n_features), caps[0]);
+    if (!caps.empty() && static_cast<index>(caps.size()) != n_features)
+        throw py::value_error("c must be a number or have one entry for each of the " + std::to_string(n_features) +
+                              " columns of X; got " + std::to_string(caps.size()));
+    return caps;
+}
+
+namespace {
+
+// A field for a given number of features; keeps the caps alive.
+class BoundField {
+  public:
+    BoundField(const FieldObject& field, index n_features)
+        : caps_(field.caps_for(n_features)),
+          spec_{field.kind, field.weight, field.exponent, caps_.empty() ? nullptr : caps_.data()} {}
+    const FieldSpec& spec() const noexcept { return spec_; }
+
+  private:
+    std::vector<double> caps_;
+    FieldSpec spec_;
+};
+
+// The weights of coordinates are functions of x itself, so that x cannot be moved beneath them.
+const double* as_origin(const std::optional<Vector>& origin, const FieldObject& field, index n_features) {
+    if (origin && field.kind != FieldKind::euclidean) throw py::value_error("an origin is for real space alone");
+    return as_optional_vector(origin, "origin", n_features);
+}
+
+void check_field(const FamilyObject& family, const FieldObject& field) {
+    if (field.kind == FieldKind::sphere && !backend().has_directional(family.spec()))
+        throw py::value_error("family '" + family.name + "' has no objective on the sphere");
+}
+
+template <class T>
+T* new_output(py::dict& results, const char* name, std::vector<py::ssize_t> shape) {
+    py::array_t<T> array(std::move(shape));
+    T* const data = array.mutable_data();
+    results[name] = std::move(array);
+    return data;
+}
+
+py::dict evaluate(const FamilyObject& family, const Vector& theta, const py::array& x, const FieldObject& field,
+                  const std::vector<std::string>& wanted, int n_threads, const std::optional<Vector>& origin) {
+    const double* const parameters = as_vector(theta, "theta", family.n_params);
+    as_thread_count(n_threads);
+    check_field(family, field);
+    return with_samples(x, family.n_features, [&]<class T>(Samples<T> samples) {
+        samples.origin = as_origin(origin, field, family.n_features);
+        const index n = samples.n_samples, d = samples.n_features;
+        py::dict results;
+        Outputs<T> outputs;
+        for (const std::string& name : wanted) {
+            if (name == "score") outputs.score = new_output<T>(results, "score", {n, d});
+            else if (name == "hessian_diagonal")
+                outputs.hessian_diagonal = new_output<T>(results, "hessian_diagonal", {n, d});
+            else if (name == "hessian_trace") outputs.hessian_trace = new_output<T>(results, "hessian_trace", {n});
+            else if (name == "norm_term") outputs.norm_term = new_output<T>(results, "norm_term", {n});
+            else if (name == "hessian_term") outputs.hessian_term = new_output<T>(results, "hessian_term", {n});
+            else if (name == "log_density") outputs.log_density = new_output<T>(results, "log_density", {n});
+            else throw py::value_error("there is no per-sample result called '" + name + "'");
+        }
+        const BoundField bound(field, d);
+        const py::gil_scoped_release release;
+        functions<T>().evaluate(family.spec(), parameters, samples, bound.spec(), outputs, n_threads);
+        return results;
+    });
+}
+
+// J(θ) on fixed data, as an optimiser calls it: everything is checked once, when it is made.
+class Loss {
+  public:
+    Loss(FamilyObject family, py::array x, std::optional<Vector> sample_weight, const FieldObject& field, int n_threads,
+         std::optional<Vector> origin)
+        : family_(std::move(family)), x_(std::move(x)), sample_weight_(std::move(sample_weight)),
+          origin_(std::move(origin)), field_(field, family_.n_features), n_threads_(as_thread_count(n_threads)) {
+        check_field(family_, field);
+        as_origin(origin_, field, family_.n_features);
+        with_samples(x_, family_.n_features, [](const auto&) {});
+        as_optional_vector(sample_weight_, "sample_weight", x_.shape(0));
+    }
+
+    py::tuple operator()(const Vector& theta) const {
+        const double* const parameters = as_vector(theta, "theta", family_.n_params);
+        py::array_t<double> gradient(family_.n_params);
+        double* const out = gradient.mutable_data();
+        const double* const weight = sample_weight_ ? sample_weight_->data() : nullptr;
+        const double loss = with_samples(x_, family_.n_features, [&]<class T>(Samples<T> samples) {
+            samples.origin = origin_ ? origin_->data() : nullptr;
+            const py::gil_scoped_release release;
+            return functions<T>().loss_and_gradient(family_.spec(), parameters, samples, weight, field_.spec(), out,
+                                                    n_threads_);
+        });
+        return py::make_tuple(loss, gradient);
+    }
+
+  private:
+    FamilyObject family_;
+    py::array x_;
+    std::optional<Vector> sample_weight_, origin_;
+    BoundField field_;
+    int n_threads_;
+};
+
+py::tuple moments(const py::array& x, const std::optional<Vector>& sample_weight, const Vector& shift, bool diagonal,
+                  int n_threads) {
+    as_thread_count(n_threads);
+    return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
+        const index d = samples.n_features;
+        const double* const weight = as_optional_vector(sample_weight, "sample_weight", samples.n_samples);
+        const double* const origin = as_vector(shift, "shift", d);
+        py::array_t<double> first(d);
+        py::array_t<double> second(diagonal ? std::vector<py::ssize_t>{d} : std::vector<py::ssize_t>{d, d});
+        double* const first_data = first.mutable_data();
+        double* const second_data = second.mutable_data();
+        {
+            const py::gil_scoped_release release;
+            functions<T>().moments(samples, weight, origin, diagonal, first_data, second_data, n_threads);
+        }
+        return py::make_tuple(first, second);
+    });
+}
+
+py::dict weighted_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
+                          const Vector& shift, bool diagonal, int n_threads) {
+    as_thread_count(n_threads);
+    if (field.kind != FieldKind::coordinate) throw py::value_error("field must be one of coordinate weights");
+    return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
+        const index d = samples.n_features;
+        const double* const weight = as_optional_vector(sample_weight, "sample_weight", samples.n_samples);
+        const double* const origin = as_vector(shift, "shift", d);
+        py::dict results;
+        const WeightedMoments out{
+            new_output<double>(results, "h", {d}), new_output<double>(results, "dh", {d}),
+            new_output<double>(results, "first", {d, d}), new_output<double>(results, "cross", {d, d}),
+            diagonal ? new_output<double>(results, "second", {d}) : new_output<double>(results, "second", {d, d, d})};
+        const BoundField bound(field, d);
+        const py::gil_scoped_release release;
+        functions<T>().weighted_moments(samples, weight, bound.spec(), origin, diagonal, out, n_threads);
+        return results;
+    });
+}
+
+// The first entry that is not finite, as (row, column), or None.
+py::object first_nonfinite(const py::array& x) {
+    return with_samples(x, -1, []<class T>(const Samples<T>& samples) -> py::object {
+        index row = -1, column = -1;
+        {
+            const py::gil_scoped_release release;
+            for (index i = 0; i < samples.n_samples && row < 0; ++i) {
+                const T* const sample = samples.data + i * samples.row_stride;
+                T probe = 0;  // 0·x is 0 for finite x, else NaN
+                for (index j = 0; j < samples.n_features; ++j) probe += T(0) * sample[j * samples.column_stride];
+                if (probe == 0) continue;
+                row = i;
+                for (column = 0; T(0) * sample[column * samples.column_stride] == 0;) ++column;
+            }
+        }
+        if (row < 0) return py::none();
+        return py::make_tuple(row, column);
+    });
+}
+
+}  // namespace
+
+void register_evaluation(py::module_& module) {
+    module.def("evaluate", &evaluate, py::arg("family"), py::arg("theta"), py::arg("X"), py::arg("field"),
+               py::arg("wanted"), py::arg("n_threads"), py::arg("origin") = py::none(),
+               "Per-sample results by name, in a dict.");
+    py::class_<Loss>(module, "Loss", "J(theta) and its gradient on fixed data.")
+        .def(py::init<FamilyObject, py::array, std::optional<Vector>, const FieldObject&, int, std::optional<Vector>>(),
+             py::arg("family"), py::arg("X"), py::arg("sample_weight"), py::arg("field"), py::arg("n_threads"),
+             py::arg("origin") = py::none())
+        .def("__call__", &Loss::operator(), py::arg("theta"));
+    module.def("moments", &moments, py::arg("X"), py::arg("sample_weight"), py::arg("shift"), py::arg("diagonal"),
+               py::arg("n_threads"), "Sums of w*y and w*y*y' with y = x - shift.");
+    module.def("weighted_moments", &weighted_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),
+               py::arg("shift"), py::arg("diagonal"), py::arg("n_threads"),
+               "The same sums under coordinate weights, in a dict: h, dh, first, cross, second.");
+    module.def("first_nonfinite", &first_nonfinite, py::arg("X"),
+               "The first (row, column) that is not finite, or None.");
+}
+
+}  // namespace scorematch::bindings

@@ -1,0 +1,84 @@
+// Families and fields as Python objects.
+#include "register.hpp"
+
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "backend_choice.hpp"
+#include "scorematch/levels.hpp"
+#include "specs.hpp"
+
+namespace scorematch::bindings {
+namespace {
+
+// Collects the blocks of θ as (name, packing, shape), and counts parameters.
+class LayoutList final : public LayoutVisitor {
+  public:
+    void block(const char* name, Packing packing, const index* shape, int n_dimensions) override {
+        py::tuple dimensions(static_cast<std::size_t>(n_dimensions));
+        index size = 1;
+        for (int i = 0; i < n_dimensions; ++i) {
+            dimensions[static_cast<std::size_t>(i)] = shape[i];
+            size *= shape[i];
+        }
+        if (packing != Packing::dense) {  // a triangle of each of the last two dimensions' squares
+            const index side = shape[n_dimensions - 1];
+            size = size / side * (side + 1) / 2;
+        }
+        n_params += size;
+        const char* const names[] = {"dense", "symmetric", "lower"};
+        blocks.append(py::make_tuple(name, names[static_cast<int>(packing)], dimensions));
+    }
+    py::list blocks;
+    index n_params = 0;
+};
+
+FamilyObject make_family(std::string name, std::string variant, index n_features, index n_components,
+                         std::vector<double> constants) {
+    if (n_features < 1) throw py::value_error("n_features must be at least 1; got " + std::to_string(n_features));
+    FamilyObject family{std::move(name), std::move(variant), n_features, n_components, std::move(constants), 0};
+    LayoutList layout;
+    if (!backend().describe(family.spec(), layout))
+        throw py::value_error("there is no family '" + family.name + "' of variant '" + family.variant + "'");
+    family.n_params = layout.n_params;
+    return family;
+}
+
+py::list layout(const FamilyObject& family) {
+    LayoutList list;
+    backend().describe(family.spec(), list);
+    return list.blocks;
+}
+
+FieldObject coordinate_field(const std::string& function, double exponent, std::vector<double> caps) {
+    FieldObject field{FieldKind::coordinate, WeightFunction::power, exponent, std::move(caps)};
+    if (function == "power") field.weight = WeightFunction::power;
+    else if (function == "min_power") field.weight = WeightFunction::min_power;
+    else if (function == "log1p") field.weight = WeightFunction::log1p;
+    else throw py::value_error("there is no weight function '" + function + "'");
+    if (field.weight == WeightFunction::min_power && field.caps.empty()) throw py::value_error("min_power needs a cap");
+    return field;
+}
+
+}  // namespace
+
+void register_specs(py::module_& module) {
+    py::class_<FamilyObject>(module, "Family", "Which family: name, variant, sizes, constants.")
+        .def(py::init(&make_family), py::arg("name"), py::arg("variant") = "", py::arg("n_features"),
+             py::arg("n_components") = 0, py::arg("constants") = std::vector<double>{})
+        .def_readonly("n_params", &FamilyObject::n_params)
+        .def_readonly("n_features", &FamilyObject::n_features)
+        .def("layout", &layout, "The blocks of theta, in order: (name, packing, shape).");
+    py::class_<FieldObject>(module, "Field", "Domain and weight as the objective sees them.")
+        .def_static("euclidean", [] { return FieldObject{}; })
+        .def_static("sphere", [] { return FieldObject{FieldKind::sphere, WeightFunction::power, 1.0, {}}; })
+        .def_static("coordinate", &coordinate_field, py::arg("function"), py::arg("exponent") = 1.0,
+                    py::arg("caps") = std::vector<double>{});
+    module.def("families", [] {
+        py::list names;
+        for (const char* const* name = backend().families; *name != nullptr; ++name) names.append(*name);
+        return names;
+    });
+}
+
+}  // namespace scorematch::bindings

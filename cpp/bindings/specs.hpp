@@ -1,0 +1,37 @@
+// The descriptions of a family and of a field as Python objects: they own what the core's descriptions point to.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "scorematch/common.hpp"
+
+namespace scorematch::bindings {
+
+struct FamilyObject {
+    std::string name, variant;
+    index n_features = 0, n_components = 0;
+    std::vector<double> constants;
+    index n_params = 0;
+
+    FamilySpec spec() const {
+        return {name.c_str(),
+                variant.c_str(),
+                n_features,
+                n_components,
+                constants.empty() ? nullptr : constants.data(),
+                static_cast<index>(constants.size())};
+    }
+};
+
+struct FieldObject {
+    FieldKind kind = FieldKind::euclidean;
+    WeightFunction weight = WeightFunction::power;
+    double exponent = 1.0;
+    std::vector<double> caps;  // empty, one for all coordinates, or one each
+
+    // `n_features` caps are made of one.
+    std::vector<double> caps_for(index n_features) const;
+};
+
+}  // namespace scorematch::bindings

@@ -1,0 +1,84 @@
+// The table of functions of one level. Compiled once a level.
+#include "scorematch/backend.hpp"
+
+#include <cstring>
+
+#include "scorematch/elementwise.hpp"
+#include "scorematch/engine.hpp"
+#include "scorematch/moments.hpp"
+#include "scorematch/peak.hpp"
+#include "scorematch/registry.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+#define SCOREMATCH_FAMILY(family) \
+    template <class T>            \
+    Family<T>* make_##family(const FamilySpec&);
+#include "families.inc"
+#undef SCOREMATCH_FAMILY
+
+namespace {
+
+constexpr const char* family_names[] = {
+#define SCOREMATCH_FAMILY(family) #family,
+#include "families.inc"
+#undef SCOREMATCH_FAMILY
+    nullptr};
+
+// The caller deletes it; null if the family, or the variant of it, does not exist.
+template <class T>
+Family<T>* make_family(const FamilySpec& spec) {
+#define SCOREMATCH_FAMILY(family) \
+    if (std::strcmp(spec.name, #family) == 0) return make_##family<T>(spec);
+#include "families.inc"
+#undef SCOREMATCH_FAMILY
+    return nullptr;
+}
+
+bool describe(const FamilySpec& spec, LayoutVisitor& visitor) {
+    const Owner<Family<double>> family(make_family<double>(spec));
+    if (family.get() == nullptr) return false;
+    family->describe(visitor);
+    return true;
+}
+
+bool has_directional(const FamilySpec& spec) {
+    const Owner<Family<double>> family(make_family<double>(spec));
+    return family->has_directional();
+}
+
+template <class T>
+void evaluate(const FamilySpec& spec, const double* theta, const Samples<T>& samples, const FieldSpec& field,
+              const Outputs<T>& outputs, int n_threads) {
+    const Owner<Family<T>> family(make_family<T>(spec));
+    evaluate(*family, theta, samples, field, outputs, n_threads);
+}
+
+template <class T>
+double loss_and_gradient(const FamilySpec& spec, const double* theta, const Samples<T>& samples,
+                         const double* sample_weight, const FieldSpec& field, double* gradient, int n_threads) {
+    const Owner<Family<T>> family(make_family<T>(spec));
+    return loss_and_gradient(*family, theta, samples, sample_weight, field, gradient, n_threads);
+}
+
+template <class T>
+double fma_peak() noexcept {
+    return fma_peak_gflops<T>();
+}
+
+template <class T>
+constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, moments<T>,
+                                 weighted_moments<T>, apply_elementwise<T>, fma_peak<T>};
+
+}  // namespace
+
+// Constant-initialised: no code of this level runs before the level is chosen.
+extern constinit const Backend backend{SCOREMATCH_NAME(SCOREMATCH_LEVEL),
+                                       8 * pack_bytes,
+                                       describe,
+                                       has_directional,
+                                       family_names,
+                                       functions<float>,
+                                       functions<double>};
+
+SCOREMATCH_END_LEVEL

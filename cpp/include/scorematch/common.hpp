@@ -1,0 +1,69 @@
+// What every part of the core shares, whatever the instruction-set level: plain data and no code, so that it may cross
+// from code of one level to code of another.
+#pragma once
+
+#include <cstddef>
+
+namespace scorematch {
+
+// Sizes and positions. Signed, so that differences and reversed strides are ordinary numbers.
+using index = std::ptrdiff_t;
+
+// Samples in rows, any strides (counted in elements). Where there is an origin, the model sees x − origin.
+template <class T>
+struct Samples {
+    const T* data = nullptr;
+    index n_samples = 0;
+    index n_features = 0;
+    index row_stride = 0;
+    index column_stride = 0;
+    const double* origin = nullptr;
+};
+
+// Which family. `variant` tells apart what changes the formulas (a covariance type, a nonlinearity); `constants` are
+// parameters that are given and not estimated.
+struct FamilySpec {
+    const char* name = nullptr;
+    const char* variant = "";
+    index n_features = 0;
+    index n_components = 0;
+    const double* constants = nullptr;
+    index n_constants = 0;
+};
+
+// One block of θ: its name, its shape, and how it is stored.
+//   dense      every entry, row by row
+//   symmetric  a stack of square matrices of which the upper triangle is kept, row by row
+//   lower      a stack of square matrices of which the lower triangle is kept, row by row
+enum class Packing { dense, symmetric, lower };
+
+struct LayoutVisitor {
+    virtual void block(const char* name, Packing packing, const index* shape, int n_dimensions) = 0;
+
+  protected:
+    ~LayoutVisitor() = default;
+};
+
+// Which field: the domain and the weight, as the objective sees them.
+enum class FieldKind { euclidean, coordinate, sphere };
+enum class WeightFunction { power, min_power, log1p };
+
+struct FieldSpec {
+    FieldKind kind = FieldKind::euclidean;
+    WeightFunction weight = WeightFunction::power;
+    double exponent = 1.0;
+    const double* caps = nullptr;  // one for each coordinate, where the weight is capped
+};
+
+// Per-sample results, C-contiguous; what is null is not wanted.
+template <class T>
+struct Outputs {
+    T* score = nullptr;             // (n_samples, n_features)
+    T* hessian_diagonal = nullptr;  // (n_samples, n_features)
+    T* hessian_trace = nullptr;     // (n_samples,)
+    T* norm_term = nullptr;         // (n_samples,)
+    T* hessian_term = nullptr;      // (n_samples,)
+    T* log_density = nullptr;       // (n_samples,)
+};
+
+}  // namespace scorematch

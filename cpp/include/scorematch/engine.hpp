@@ -1,0 +1,322 @@
+// The engine: the loop over tiles.
+//
+// A tile of samples is turned to lanes, the family goes forward, the field makes ρ and its cotangents of it, the
+// family goes backward, all while the tile is in the cache; nothing of size n × anything is ever kept.
+//
+// Sums do not depend on the number of threads. Tiles are grouped in chunks, by n and the tile size alone; a chunk is
+// summed by one thread, tile after tile, in double, and the chunks are added up in order.
+#pragma once
+
+#include "scorematch/backend.hpp"
+#include "scorematch/buffer.hpp"
+#include "scorematch/common.hpp"
+#include "scorematch/family.hpp"
+#include "scorematch/field.hpp"
+#include "scorematch/level.hpp"
+#include "scorematch/owner.hpp"
+#include "scorematch/pack.hpp"
+#include "scorematch/parallel.hpp"
+#include "scorematch/tile.hpp"
+#include "scorematch/transpose.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+// Below this much work (in floating-point operations) a second thread costs more than it brings.
+inline constexpr double serial_work = 4e6;
+
+inline int threads_worth(double work, int n_threads) noexcept { return work < serial_work ? 1 : n_threads; }
+
+// How n samples are cut up. Depends on n, the rows that a tile needs and the size of a sum, never on threads.
+struct Partition {
+    index n_samples;
+    index lanes;   // a tile
+    index stride;  // between the rows of a tile
+    index n_tiles;
+    index n_chunks;
+
+    template <class T>
+    static Partition of(index n_samples, index rows_of_a_tile, index n_sums) noexcept {
+        // A tile with all its rows is to stay in the L2 cache; long rows pay for the loops around them.
+        const index cache = 512 * 1024, longest = 256, shortest = 64 > 2 * pack_size<T> ? 64 : 2 * pack_size<T>;
+        index lanes = cache / (static_cast<index>(sizeof(T)) * (rows_of_a_tile > 0 ? rows_of_a_tile : 1));
+        lanes = lanes / shortest * shortest;
+        lanes = lanes > longest ? longest : lanes < shortest ? shortest : lanes;
+        const index padded = (n_samples + pack_size<T> - 1) / pack_size<T> * pack_size<T>;
+        if (padded < lanes) lanes = padded > 0 ? padded : pack_size<T>;
+
+        // Enough chunks to keep many threads busy, as long as their sums stay in a cache or near one.
+        const index memory = 4 * 1024 * 1024, most = 128, least = 8;
+        index n_chunks = memory / (8 * (n_sums + 1));
+        n_chunks = n_chunks > most ? most : n_chunks < least ? least : n_chunks;
+        const index n_tiles = (n_samples + lanes - 1) / lanes;
+        if (n_tiles < n_chunks) n_chunks = n_tiles;
+        const index cache_line = 64 / static_cast<index>(sizeof(T));
+        return {n_samples, lanes, lanes + cache_line, n_tiles, n_chunks};
+    }
+
+    index first_tile(index chunk) const noexcept { return chunk * n_tiles / n_chunks; }
+    index first_sample(index tile) const noexcept { return tile * lanes; }
+    index samples_in(index tile) const noexcept {
+        const index left = n_samples - tile * lanes;
+        return left < lanes ? left : lanes;
+    }
+};
+
+// Turns samples to lanes, about their origin; lanes behind the last sample repeat it.
+template <class T>
+inline void load_tile(const Samples<T>& samples, index first, index count, index lanes, Rows<T> rows) noexcept {
+    transpose_samples(samples, first, count, rows);
+    for (index j = 0; count < lanes && j < samples.n_features; ++j)
+        for (index l = count; l < lanes; ++l) rows[j][l] = rows[j][count - 1];
+}
+
+// Weights of a tile's samples; zero in the lanes that only repeat.
+template <class T>
+inline void load_weights(const double* sample_weight, index first, index count, index lanes, T* out) noexcept {
+    for (index l = 0; l < count; ++l)
+        out[l] = sample_weight == nullptr ? T(1) : static_cast<T>(sample_weight[first + l]);
+    for (index l = count; l < lanes; ++l) out[l] = 0;
+}
+
+// ρ at one tile, from ψ, ∇ψ and the field.
+template <class T>
+class Objective {
+  public:
+    Objective(const Density<T>& density, const Field<T>* field, index n_features) noexcept
+        : density_(density), field_(field), n_features_(n_features),
+          asked_(field == nullptr ? Curvature::trace : field->curvature()),
+          curvature_rows_(asked_ == Curvature::trace ? 1 : n_features) {}
+
+    // ψ and its cotangent, ∇ψ and its cotangent, vᵀ∇ψv, vᵀψ and their cotangents, the two terms; then the others'.
+    index workspace_rows() const noexcept {
+        if (shortcut()) return density_.workspace_rows();
+        const index field_rows = field_ == nullptr ? 0 : field_->workspace_rows(n_features_);
+        return own_rows() + field_rows + density_.workspace_rows();
+    }
+    Curvature asked() const noexcept { return asked_; }
+    bool shortcut() const noexcept { return field_ == nullptr && density_.has_euclidean_shortcut(); }
+
+    // Writes the two terms of ρ; adds the way back of Σ weight·ρ to `sums` unless that is null.
+    void operator()(const Tile<T>& tile, const T* weight, Rows<T> workspace, T* norm_term, T* hessian_term,
+                    double* sums) const noexcept {
+        if (shortcut()) {
+            density_.euclidean(tile, weight, workspace, norm_term, hessian_term, sums);
+            return;
+        }
+        const Rows<T> score = workspace, score_cotangent = workspace.from(n_features_);
+        const Rows<T> curvature = workspace.from(2 * n_features_);
+        const Rows<T> curvature_cotangent = curvature.from(curvature_rows_);
+        const Rows<T> scalars = curvature_cotangent.from(curvature_rows_);
+        T* const __restrict directional = scalars[0];
+        T* const __restrict projection = scalars[1];
+        T* const __restrict directional_cotangent = scalars[2];
+        const Rows<T> field_workspace = workspace.from(own_rows());
+        const FieldValues<T> field = field_ == nullptr ? FieldValues<T>{} : field_->at(tile, field_workspace);
+        const Rows<T> rest = field_workspace.from(field_ == nullptr ? 0 : field_->workspace_rows(n_features_));
+
+        const Derivatives<T> results{score, asked_, curvature, field.direction, directional};
+        density_.forward(tile, rest, results);
+
+        const index step = pack_size<T>;
+        for (index l = 0; l < tile.lanes; l += step) {
+            Pack<T> norm{}, hessian{}, along{};
+            if (field.direction) {
+                for (index j = 0; j < n_features_; ++j) along += load(field.direction[j] + l) * load(score[j] + l);
+                norm = field.c * along * along;
+                hessian = field.c * load(directional + l);
+                store<T>(projection + l, field.c * along);
+            }
+            for (index j = 0; j < n_features_; ++j) {
+                const Pack<T> psi = load(score[j] + l);
+                norm += field.a ? load(field.a[a_row(j)] + l) * psi * psi : psi * psi;
+                if (field.b) hessian += load(field.b[j] + l) * psi;
+            }
+            for (index j = 0; j < curvature_rows_; ++j) {
+                const Pack<T> second = load(curvature[j] + l);
+                hessian += field.a ? load(field.a[j] + l) * second : second;
+            }
+            store<T>(norm_term + l, T(0.5) * norm);
+            store<T>(hessian_term + l, hessian);
+        }
+        if (sums == nullptr) return;
+
+        for (index j = 0; j < n_features_; ++j)
+            for (index l = 0; l < tile.lanes; l += step) {
+                Pack<T> u = load(score[j] + l);
+                if (field.a) u *= load(field.a[a_row(j)] + l);
+                if (field.b) u += load(field.b[j] + l);
+                if (field.direction) u += load(projection + l) * load(field.direction[j] + l);
+                store<T>(score_cotangent[j] + l, load(weight + l) * u);
+            }
+        for (index j = 0; j < curvature_rows_; ++j)
+            for (index l = 0; l < tile.lanes; l += step) {
+                const Pack<T> w = load(weight + l);
+                store<T>(curvature_cotangent[j] + l, field.a ? w * load(field.a[j] + l) : w);
+            }
+        for (index l = 0; l < tile.lanes; l += step) store<T>(directional_cotangent + l, field.c * load(weight + l));
+        density_.backward(tile, rest, results, {score_cotangent, curvature_cotangent, directional_cotangent}, sums);
+    }
+
+  private:
+    index own_rows() const noexcept { return 2 * n_features_ + 2 * curvature_rows_ + 3; }
+    index a_row(index j) const noexcept { return asked_ == Curvature::trace ? 0 : j; }
+
+    const Density<T>& density_;
+    const Field<T>* field_;
+    index n_features_;
+    Curvature asked_;
+    index curvature_rows_;
+};
+
+// Memory for all workers: each has `rows` rows of its own.
+template <class T>
+class Workspaces {
+  public:
+    Workspaces(const Partition& partition, index rows, int n_workers)
+        : rows_(rows), stride_(partition.stride), memory_(rows * partition.stride * n_workers) {}
+    Rows<T> of(int worker) noexcept { return {memory_.data() + worker * rows_ * stride_, stride_}; }
+
+  private:
+    index rows_, stride_;
+    Buffer<T> memory_;
+};
+
+// Runs body(chunk, worker) for every chunk. `Body` is a lambda of the caller; it must not throw.
+template <class Body>
+inline void for_each_chunk(const Partition& partition, int n_threads, Body& body) noexcept {
+    parallel_for(
+        partition.n_chunks, n_threads,
+        [](void* context, index chunk, int worker) { (*static_cast<Body*>(context))(chunk, worker); }, &body);
+}
+
+// Sums of n_sums numbers over all chunks, in order, into the first chunk's.
+inline void add_up_chunks(double* sums, index n_sums, index n_chunks) noexcept {
+    for (index chunk = 1; chunk < n_chunks; ++chunk)
+        for (index i = 0; i < n_sums; ++i) sums[i] += sums[chunk * n_sums + i];
+}
+
+template <class T>
+double loss_and_gradient(const Family<T>& family, const double* theta, const Samples<T>& samples,
+                         const double* sample_weight, const FieldSpec& field_spec, double* gradient, int n_threads) {
+    const Owner<Density<T>> density(family.at(theta));
+    const Owner<Field<T>> field(make_field<T>(field_spec));
+    const index d = samples.n_features;
+    const Objective<T> objective(*density, field.get(), d);
+
+    // What a worker needs: x, the weights, the two terms, and the objective's own. What a chunk sums: ρ, then the rest.
+    const index rows = d + 3 + objective.workspace_rows();
+    const index n_sums = 1 + density->n_sums();
+    const Partition partition = Partition::of<T>(samples.n_samples, rows, n_sums);
+    const int workers = threads_worth(density->cost() * static_cast<double>(samples.n_samples), n_threads);
+    Workspaces<T> workspaces(partition, rows, workers);
+    Buffer<double> sums(n_sums * partition.n_chunks);
+
+    auto sum_chunk = [&](index chunk, int worker) noexcept {
+        const Rows<T> x = workspaces.of(worker), scalars = x.from(d), rest = scalars.from(3);
+        T* const weight = scalars[0];
+        T* const norm_term = scalars[1];
+        T* const hessian_term = scalars[2];
+        double* const chunk_sums = sums.data() + chunk * n_sums;
+        for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
+            const index first = partition.first_sample(t), count = partition.samples_in(t);
+            load_tile(samples, first, count, partition.lanes, x);
+            load_weights(sample_weight, first, count, partition.lanes, weight);
+            objective({x, d, partition.lanes}, weight, rest, norm_term, hessian_term, chunk_sums + 1);
+            double total = 0;
+            for (index l = 0; l < count; ++l)
+                total += static_cast<double>(weight[l]) *
+                         (static_cast<double>(norm_term[l]) + static_cast<double>(hessian_term[l]));
+            chunk_sums[0] += total;
+        }
+    };
+    for_each_chunk(partition, workers, sum_chunk);
+    add_up_chunks(sums.data(), n_sums, partition.n_chunks);
+
+    double total_weight = static_cast<double>(samples.n_samples);
+    if (sample_weight != nullptr) {
+        total_weight = 0;
+        for (index i = 0; i < samples.n_samples; ++i) total_weight += sample_weight[i];
+    }
+    for (index i = 0; i < n_sums; ++i) sums[i] /= total_weight;
+    density->gradient(sums.data() + 1, gradient);
+    return sums[0];
+}
+
+// Writes rows of lanes as columns of a C-contiguous (n_samples, n_columns) array.
+template <class T>
+inline void store_tile(Rows<const T> rows, index n_columns, index first, index count, T* out) noexcept {
+    for (index j = 0; j < n_columns; ++j)
+        for (index l = 0; l < count; ++l) out[(first + l) * n_columns + j] = rows[j][l];
+}
+
+template <class T>
+void evaluate(const Family<T>& family, const double* theta, const Samples<T>& samples, const FieldSpec& field_spec,
+              const Outputs<T>& outputs, int n_threads) {
+    const Owner<Density<T>> density(family.at(theta));
+    const Owner<Field<T>> field(make_field<T>(field_spec));
+    const index d = samples.n_features;
+    const Objective<T> objective(*density, field.get(), d);
+    const bool manifold = field.get() != nullptr && field->is_manifold();
+    const Curvature asked = outputs.hessian_diagonal != nullptr ? Curvature::diagonal : Curvature::trace;
+    const index curvature_rows = asked == Curvature::diagonal ? d : 1;
+
+    const index field_rows = manifold ? field->workspace_rows(d) : 0;
+    const index own = 2 * d + 3 + objective.workspace_rows();
+    const index derivatives = 2 * d + curvature_rows + 1 + field_rows + density->workspace_rows();
+    const index rows = own > derivatives ? own : derivatives;
+    const Partition partition = Partition::of<T>(samples.n_samples, rows, 0);
+    const int workers = threads_worth(density->cost() * static_cast<double>(samples.n_samples), n_threads);
+    Workspaces<T> workspaces(partition, rows, workers);
+
+    auto run_chunk = [&](index chunk, int worker) noexcept {
+        const Rows<T> x = workspaces.of(worker), rest = x.from(d);
+        for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
+            const index first = partition.first_sample(t), count = partition.samples_in(t);
+            load_tile(samples, first, count, partition.lanes, x);
+            const Tile<T> tile{x, d, partition.lanes};
+
+            if (outputs.norm_term != nullptr || outputs.hessian_term != nullptr ||
+                (manifold && outputs.hessian_trace != nullptr)) {
+                T* const norm_term = rest[0];
+                T* const hessian_term = rest[1];
+                objective(tile, nullptr, rest.from(2), norm_term, hessian_term, nullptr);
+                if (outputs.norm_term != nullptr) store_tile<T>(rest, 1, first, count, outputs.norm_term);
+                if (outputs.hessian_term != nullptr) store_tile<T>(rest.from(1), 1, first, count, outputs.hessian_term);
+                if (manifold && outputs.hessian_trace != nullptr)
+                    store_tile<T>(rest.from(1), 1, first, count, outputs.hessian_trace);
+            }
+            if (outputs.score != nullptr || outputs.hessian_diagonal != nullptr ||
+                (!manifold && outputs.hessian_trace != nullptr)) {
+                const Rows<T> score = rest, curvature = rest.from(d), spare = curvature.from(curvature_rows);
+                density->forward(tile, spare.from(1 + field_rows), {score, asked, curvature, {}, nullptr});
+                if (manifold) project(tile, field->at(tile, spare.from(1)), score, spare[0]);
+                if (outputs.score != nullptr) store_tile<T>(score, d, first, count, outputs.score);
+                if (outputs.hessian_diagonal != nullptr)
+                    store_tile<T>(curvature, d, first, count, outputs.hessian_diagonal);
+                if (!manifold && outputs.hessian_trace != nullptr) {
+                    for (index j = 1; j < curvature_rows; ++j)
+                        for (index l = 0; l < count; ++l) curvature[0][l] += curvature[j][l];
+                    store_tile<T>(curvature, 1, first, count, outputs.hessian_trace);
+                }
+            }
+            if (outputs.log_density != nullptr) {
+                density->log_density(tile, rest.from(1), rest[0]);
+                store_tile<T>(rest, 1, first, count, outputs.log_density);
+            }
+        }
+    };
+    for_each_chunk(partition, workers, run_chunk);
+}
+
+// ψ ← Aψ on a manifold: the tangential part.
+template <class T>
+inline void project(const Tile<T>& tile, const FieldValues<T>& field, Rows<T> score, T* along) noexcept {
+    for (index l = 0; l < tile.lanes; ++l) along[l] = 0;
+    for (index j = 0; j < tile.n_features; ++j)
+        for (index l = 0; l < tile.lanes; ++l) along[l] += field.direction[j][l] * score[j][l];
+    for (index j = 0; j < tile.n_features; ++j)
+        for (index l = 0; l < tile.lanes; ++l)
+            score[j][l] = field.a[0][l] * score[j][l] + field.c * along[l] * field.direction[j][l];
+}
+
+SCOREMATCH_END_LEVEL

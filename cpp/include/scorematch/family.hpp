@@ -1,0 +1,94 @@
+// The contract of a family: read this first.
+//
+// Every objective of the library is, for one sample,
+//
+//     ρ = ½ ψᵀAψ + tr(A ∇ψ) + bᵀψ,        A = diag(a) + c v vᵀ,
+//
+// with ψ = ∇ₓ log p the score function. Three parts work it out, and none knows the others' business:
+//
+//   family (here)    ψ and what is asked of ∇ψ at a tile of samples, and the way back: given the cotangents of ψ and
+//                    ∇ψ, the gradient with respect to θ. No weights, no domain, no objective, no threads.
+//   field            a, b, c, v at a tile (field.hpp). No family.
+//   engine           the loop over tiles, the threads, the sums (engine.hpp). No formula but the one above.
+//
+// A Density is a family at one θ. Its constructor does all that needs doing once a call (factorise, invert, take
+// norms); afterwards it is immutable, so that threads share it. The way back adds to a vector of `n_sums` sums that
+// suit the family, in double, and `gradient` turns the finished sums into the gradient once, at the end: a mixture of
+// Gaussians sums outer products a tile and pays for its Cholesky factors once a call.
+#pragma once
+
+#include "scorematch/common.hpp"
+#include "scorematch/level.hpp"
+#include "scorematch/tile.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+// What a field asks of ∇ψ: its trace where all a_j are equal, else its diagonal.
+enum class Curvature { trace, diagonal };
+
+// Forward results. `curvature` has one row (trace) or n_features rows (diagonal). Where `direction` (v) is given, the
+// family also fills `directional` with vᵀ∇ψ v.
+template <class T>
+struct Derivatives {
+    Rows<T> score;
+    Curvature asked = Curvature::trace;
+    Rows<T> curvature;
+    Rows<const T> direction;
+    T* directional = nullptr;
+};
+
+// The objective's derivatives with respect to the forward results, the sample weight included. Same shapes.
+template <class T>
+struct Cotangents {
+    Rows<const T> score;
+    Rows<const T> curvature;
+    const T* directional = nullptr;
+};
+
+template <class T>
+class Density {
+  public:
+    Density() = default;
+    Density(const Density&) = delete;
+    Density& operator=(const Density&) = delete;
+    virtual ~Density() {}
+
+    // Rows of scratch that forward and backward share: what forward leaves there, backward finds.
+    virtual index workspace_rows() const noexcept { return 0; }
+
+    // Floating-point operations a sample, roughly: the engine keeps small problems on one thread by it.
+    virtual double cost() const noexcept = 0;
+
+    // log p̃(x), up to the same constant for all x.
+    virtual void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept = 0;
+
+    virtual void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept = 0;
+
+    // Adds the tile's share to `sums`; always called after forward on the same tile and workspace, with its results.
+    virtual void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                          const Cotangents<T>& cotangents, double* sums) const noexcept = 0;
+
+    virtual index n_sums() const noexcept = 0;
+
+    // The chain rule from the finished sums to θ. It may allocate, and throw where there is no memory.
+    virtual void gradient(const double* sums, double* gradient) const = 0;
+
+    // Optional: on ℝᵈ (A = I, b = 0) some families reach ρ and its gradient with fewer products than ψ takes. Writes
+    // ½‖ψ‖² and tr ∇ψ; adds the way back of Σ weight·ρ to `sums` unless that is null.
+    virtual bool has_euclidean_shortcut() const noexcept { return false; }
+    virtual void euclidean(const Tile<T>& /*tile*/, const T* /*weight*/, Rows<T> /*workspace*/, T* /*norm_term*/,
+                           T* /*hessian_term*/, double* /*sums*/) const noexcept {}
+};
+
+// A family before θ is known: one for each (variant, number of features and of components, float type).
+template <class T>
+class Family {
+  public:
+    virtual ~Family() {}
+    virtual index n_params() const noexcept = 0;
+    virtual void describe(LayoutVisitor& visitor) const = 0;  // the blocks of θ, in order
+    virtual Density<T>* at(const double* theta) const = 0;    // the caller deletes it
+    virtual bool has_directional() const noexcept { return false; }
+};
+
+SCOREMATCH_END_LEVEL

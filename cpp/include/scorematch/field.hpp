@@ -1,0 +1,129 @@
+// The field: what domain and weight make of the objective, A = diag(a) + c v vᵀ and b at a tile of samples.
+//
+//   ℝᵈ                     a = 1                b = 0               no object: the engine knows the case
+//   coordinate weights h   a_j = h(x_j)         b_j = h′(x_j)       generalised score matching on the orthant
+//   unit sphere            a = 1, c = −1, v = x, b = −(d−1) x       Mardia, Kent and Laha (2016)
+#pragma once
+
+#include "scorematch/common.hpp"
+#include "scorematch/family.hpp"
+#include "scorematch/level.hpp"
+#include "scorematch/tile.hpp"
+#include "scorematch/vector_math.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+// One row of `a` where all coordinates share it, else one a coordinate. No direction: c v vᵀ is absent.
+template <class T>
+struct FieldValues {
+    Rows<const T> a;
+    Rows<const T> b;
+    Rows<const T> direction;
+    T c = 0;
+};
+
+template <class T>
+class Field {
+  public:
+    virtual ~Field() {}
+    virtual Curvature curvature() const noexcept = 0;
+    virtual index workspace_rows(index n_features) const noexcept = 0;
+    virtual FieldValues<T> at(const Tile<T>& tile, Rows<T> workspace) const noexcept = 0;
+
+    // On a manifold the score function is the tangential gradient Aψ, and the Hessian trace is tr(A∇ψ) + bᵀψ, the
+    // Laplace–Beltrami operator; elsewhere both are those of the surrounding space.
+    virtual bool is_manifold() const noexcept { return false; }
+};
+
+// h(x) and h′(x) of one coordinate, x > 0.
+template <class T>
+struct WeightValue {
+    Pack<T> h;
+    Pack<T> derivative;
+};
+
+// h = x^p, its derivative p·x^(p−1).
+template <class T>
+struct PowerWeight {
+    T exponent;
+    WeightValue<T> operator()(Pack<T> x, index /*coordinate*/) const {
+        return {power<T>(x, exponent), exponent * power<T>(x, exponent - 1)};
+    }
+};
+
+// h = min(x, c)^p, flat above the cap.
+template <class T>
+struct MinPowerWeight {
+    T exponent;
+    const double* caps;
+    WeightValue<T> operator()(Pack<T> x, index coordinate) const {
+        const Pack<T> cap = broadcast(static_cast<T>(caps[coordinate]));
+        const Pack<T> capped = minimum<T>(x, cap);
+        const Pack<T> slope = exponent * power<T>(capped, exponent - 1);
+        return {power<T>(capped, exponent), x < cap ? slope : Pack<T>{}};
+    }
+};
+
+// h = log(1 + x).
+template <class T>
+struct Log1pWeight {
+    WeightValue<T> operator()(Pack<T> x, index /*coordinate*/) const { return {log1p<T>(x), T(1) / (T(1) + x)}; }
+};
+
+template <class T, class Weight>
+class CoordinateField final : public Field<T> {
+  public:
+    explicit CoordinateField(Weight weight) : weight_(weight) {}
+    Curvature curvature() const noexcept override { return Curvature::diagonal; }
+    index workspace_rows(index n_features) const noexcept override { return 2 * n_features; }
+
+    FieldValues<T> at(const Tile<T>& tile, Rows<T> workspace) const noexcept override {
+        const Rows<T> a = workspace, b = workspace.from(tile.n_features);
+        for (index j = 0; j < tile.n_features; ++j)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const WeightValue<T> value = weight_(load(tile.x[j] + l), j);
+                store<T>(a[j] + l, value.h);
+                store<T>(b[j] + l, value.derivative);
+            }
+        return {a, b, {}, 0};
+    }
+
+  private:
+    Weight weight_;
+};
+
+template <class T>
+class SphereField final : public Field<T> {
+  public:
+    Curvature curvature() const noexcept override { return Curvature::trace; }
+    index workspace_rows(index n_features) const noexcept override { return 1 + n_features; }
+    bool is_manifold() const noexcept override { return true; }
+
+    FieldValues<T> at(const Tile<T>& tile, Rows<T> workspace) const noexcept override {
+        const Rows<T> a = workspace, b = workspace.from(1);
+        const T dimension = static_cast<T>(tile.n_features - 1);
+        for (index l = 0; l < tile.lanes; ++l) a[0][l] = 1;
+        for (index j = 0; j < tile.n_features; ++j)
+            for (index l = 0; l < tile.lanes; ++l) b[j][l] = -dimension * tile.x[j][l];
+        return {a, b, tile.x, T(-1)};
+    }
+};
+
+// The caller deletes it; null on ℝᵈ.
+template <class T>
+Field<T>* make_field(const FieldSpec& spec) {
+    switch (spec.kind) {
+        case FieldKind::euclidean: return nullptr;
+        case FieldKind::sphere: return new SphereField<T>();
+        case FieldKind::coordinate: break;
+    }
+    const T exponent = static_cast<T>(spec.exponent);
+    switch (spec.weight) {
+        case WeightFunction::power: return new CoordinateField<T, PowerWeight<T>>({exponent});
+        case WeightFunction::min_power: return new CoordinateField<T, MinPowerWeight<T>>({exponent, spec.caps});
+        case WeightFunction::log1p: break;
+    }
+    return new CoordinateField<T, Log1pWeight<T>>({});
+}
+
+SCOREMATCH_END_LEVEL

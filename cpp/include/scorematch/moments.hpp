@@ -1,0 +1,135 @@
+// Moments of the data, from which quadratic objectives follow in closed form.
+//
+// They are taken about a point s that lies near the data: with y = x − s small, nothing cancels when a covariance is
+// made of them, however far the data are from the origin.
+#pragma once
+
+#include "scorematch/engine.hpp"
+#include "scorematch/lanes.hpp"
+#include "scorematch/product.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+namespace moments_detail {
+
+// y = x − s, in place.
+template <class T>
+inline void subtract(const double* shift, index n_features, index lanes, Rows<T> x) noexcept {
+    for (index j = 0; j < n_features; ++j) {
+        const Pack<T> s = broadcast(static_cast<T>(shift[j]));
+        for (index l = 0; l < lanes; l += pack_size<T>) store<T>(x[j] + l, load(x[j] + l) - s);
+    }
+}
+
+// Copies the upper triangle of a square matrix to the lower.
+inline void mirror(double* matrix, index size) noexcept {
+    for (index i = 0; i < size; ++i)
+        for (index j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
+}
+
+// The loop of engine.hpp for sums alone: body(x, weight, all_ones, lanes, rest, sums) once a tile, where `all_ones`
+// tells that no weight needs to be looked at.
+template <class T, class Body>
+void sum_over_tiles(const Samples<T>& samples, const double* sample_weight, index rows, index n_sums, double cost,
+                    int n_threads, double* out, const Body& body) {
+    const index d = samples.n_features, all_rows = d + 1 + rows;
+    const Partition partition = Partition::of<T>(samples.n_samples, all_rows, n_sums);
+    const int workers = threads_worth(cost * static_cast<double>(samples.n_samples), n_threads);
+    Workspaces<T> workspaces(partition, all_rows, workers);
+    Buffer<double> sums(n_sums * partition.n_chunks);
+    auto run_chunk = [&](index chunk, int worker) noexcept {
+        const Rows<T> x = workspaces.of(worker), weight = x.from(d), rest = weight.from(1);
+        for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
+            const index first = partition.first_sample(t), count = partition.samples_in(t);
+            load_tile(samples, first, count, partition.lanes, x);
+            load_weights(sample_weight, first, count, partition.lanes, weight[0]);
+            const bool all_ones = sample_weight == nullptr && count == partition.lanes;
+            body(x, weight[0], all_ones, partition.lanes, rest, sums.data() + chunk * n_sums);
+        }
+    };
+    for_each_chunk(partition, workers, run_chunk);
+    add_up_chunks(sums.data(), n_sums, partition.n_chunks);
+    for (index i = 0; i < n_sums; ++i) out[i] = sums[i];
+}
+
+}  // namespace moments_detail
+
+// Σ w y into `first`, Σ w y yᵀ into `second`: (d, d), or with `diagonal` its diagonal, (d,).
+template <class T>
+void moments(const Samples<T>& samples, const double* sample_weight, const double* shift, bool diagonal, double* first,
+             double* second, int n_threads) {
+    using namespace moments_detail;
+    const index d = samples.n_features, n_second = diagonal ? d : d * d;
+    Samples<T> shifted = samples;
+    shifted.origin = shift;
+    Buffer<double> sums(d + n_second);
+    const double cost = 2.0 * static_cast<double>(n_second) + 4.0 * static_cast<double>(d);
+    sum_over_tiles(shifted, sample_weight, d, sums.size(), cost, n_threads, sums.data(),
+                   [=](Rows<T> y, const T* weight, bool all_ones, index lanes, Rows<T> scratch, double* out) noexcept {
+                       const Rows<T> weighted = all_ones ? y : scratch;
+                       for (index j = 0; j < d; ++j) {
+                           if (!all_ones) product_row<T>(weight, y[j], lanes, weighted[j]);
+                           out[j] += sum_row<T>(weighted[j], lanes);
+                           if (diagonal) out[d + j] += dot_rows<T>(weighted[j], y[j], lanes);
+                       }
+                       if (!diagonal) accumulate_symmetric<T>(weighted, y, d, lanes, out + d, d);
+                   });
+    for (index i = 0; i < d; ++i) first[i] = sums[i];
+    for (index i = 0; i < n_second; ++i) second[i] = sums[d + i];
+    if (!diagonal) mirror(second, d);
+}
+
+// See WeightedMoments in backend.hpp.
+template <class T>
+void weighted_moments(const Samples<T>& samples, const double* sample_weight, const FieldSpec& field_spec,
+                      const double* shift, bool diagonal, const WeightedMoments& out, int n_threads) {
+    using namespace moments_detail;
+    const index d = samples.n_features, block = diagonal ? 1 : d * d;
+    const Owner<Field<T>> field(make_field<T>(field_spec));
+    const index n_sums = 2 * d + 2 * d * d + d * block;
+    Buffer<double> sums(n_sums);
+    const double cost = 2.0 * static_cast<double>(d * block + 2 * d * d);
+    const Field<T>& values = *field;
+    const index field_rows = values.workspace_rows(d);
+    sum_over_tiles(samples, sample_weight, field_rows + d, n_sums, cost, n_threads, sums.data(),
+                   [=, &values](Rows<T> x, const T* weight, bool, index lanes, Rows<T> rest, double* s) noexcept {
+                       const FieldValues<T> at = values.at({x, d, lanes}, rest);
+                       const Rows<T> h = rest, dh = rest.from(d), scaled = rest.from(field_rows);
+                       static_cast<void>(at);  // its rows are h and h′, in the workspace
+                       subtract(shift, d, lanes, x);
+                       for (index j = 0; j < d; ++j) {
+                           product_row<T>(weight, h[j], lanes, h[j]);
+                           product_row<T>(weight, dh[j], lanes, dh[j]);
+                           s[j] += sum_row<T>(h[j], lanes);
+                           s[d + j] += sum_row<T>(dh[j], lanes);
+                       }
+                       double* const first = s + 2 * d;
+                       double* const cross = first + d * d;
+                       double* const second = cross + d * d;
+                       accumulate_outer<T>(h, d, x, d, lanes, first, d);
+                       accumulate_outer<T>(dh, d, x, d, lanes, cross, d);
+                       for (index j = 0; j < d; ++j) {
+                           if (diagonal) {
+                               product_row<T>(h[j], x[j], lanes, scaled[0]);
+                               second[j] += dot_rows<T>(scaled[0], x[j], lanes);
+                               continue;
+                           }
+                           for (index i = 0; i < d; ++i) product_row<T>(h[j], x[i], lanes, scaled[i]);
+                           accumulate_symmetric<T>(scaled, x, d, lanes, second + j * block, d);
+                       }
+                   });
+    const double* source = sums.data();
+    const auto take = [&source](double* target, index size) noexcept {
+        for (index i = 0; i < size; ++i) target[i] = source[i];
+        source += size;
+    };
+    take(out.h, d);
+    take(out.dh, d);
+    take(out.first, d * d);
+    take(out.cross, d * d);
+    take(out.second, d * block);
+    if (!diagonal)
+        for (index j = 0; j < d; ++j) mirror(out.second + j * block, d);
+}
+
+SCOREMATCH_END_LEVEL

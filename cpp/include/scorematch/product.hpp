@@ -1,0 +1,5 @@
+// The products of small matrices and tiles.
+#pragma once
+
+#include "scorematch/multiply.hpp"
+#include "scorematch/outer.hpp"

@@ -1,0 +1,110 @@
+// Separable families: log p̃ = Σ_j t(x_j; θ_j), one coordinate apart from the others. A family writes one coordinate of
+// one sample, on packs, and this adapter does the rest:
+//
+//     struct Term {
+//         static constexpr int n_params = 2;                                     // parameters of one coordinate
+//         template <class T>
+//         static TermValues<T> values(Pack<T> x, const T* theta);                // t, t′, t″ in x
+//         template <class T>
+//         static TermSlopes<T, n_params> slopes(Pack<T> x, const T* theta);      // ∂t′/∂θ, ∂t″/∂θ
+//     };
+//
+// Then ψ_j = t′, ∇ψ = diag(t″), and the gradient of θ_j is Σ u_j ∂t′/∂θ + c_j ∂t″/∂θ.
+#pragma once
+
+#include "scorematch/buffer.hpp"
+#include "scorematch/family.hpp"
+#include "scorematch/lanes.hpp"
+#include "scorematch/level.hpp"
+#include "scorematch/pack.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+template <class T>
+struct TermValues {
+    Pack<T> value, first, second;
+};
+
+template <class T, int n_params>
+struct TermSlopes {
+    Pack<T> first[n_params], second[n_params];
+};
+
+// Sums and gradient: parameter after parameter, each for all coordinates: (n_params, n_features).
+template <class T, class Term>
+class Separable : public Density<T> {
+  public:
+    // `theta` as (n_params, n_features).
+    Separable(index n_features, const double* theta) : d_(n_features), theta_(n_features * Term::n_params) {
+        for (index j = 0; j < d_; ++j)
+            for (index k = 0; k < Term::n_params; ++k)
+                theta_[j * Term::n_params + k] = static_cast<T>(theta[k * d_ + j]);
+    }
+
+    double cost() const noexcept override { return 8.0 * static_cast<double>(theta_.size()); }
+    index n_sums() const noexcept override { return theta_.size(); }
+
+    void log_density(const Tile<T>& tile, Rows<T> /*workspace*/, T* out) const noexcept override {
+        fill_row<T>(0, tile.lanes, out);
+        for_each_pack(tile, [&](index j, index l, Pack<T> x) {
+            store<T>(out + l, load(out + l) + Term::template values<T>(x, theta(j)).value);
+        });
+    }
+
+    void forward(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& out) const noexcept override {
+        const bool trace = out.asked == Curvature::trace;
+        if (trace) fill_row<T>(0, tile.lanes, out.curvature[0]);
+        if (out.direction) fill_row<T>(0, tile.lanes, out.directional);
+        for_each_pack(tile, [&](index j, index l, Pack<T> x) {
+            const TermValues<T> term = Term::template values<T>(x, theta(j));
+            store<T>(out.score[j] + l, term.first);
+            if (trace) store<T>(out.curvature[0] + l, load(out.curvature[0] + l) + term.second);
+            else store<T>(out.curvature[j] + l, term.second);
+            if (!out.direction) return;
+            const Pack<T> v = load(out.direction[j] + l);
+            store<T>(out.directional + l, load(out.directional + l) + v * v * term.second);
+        });
+    }
+
+    void backward(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& results,
+                  const Cotangents<T>& cotangents, double* sums) const noexcept override {
+        const bool trace = results.asked == Curvature::trace;
+        for (index j = 0; j < d_; ++j) {
+            const T* const u = cotangents.score[j];
+            const T* const c = cotangents.curvature[trace ? 0 : j];
+            Pack<T> total[Term::n_params]{};
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const TermSlopes<T, Term::n_params> slopes = Term::template slopes<T>(load(tile.x[j] + l), theta(j));
+                Pack<T> curvature = load(c + l);
+                if (results.direction) {
+                    const Pack<T> v = load(results.direction[j] + l);
+                    curvature += load(cotangents.directional + l) * v * v;
+                }
+                for (int k = 0; k < Term::n_params; ++k)
+                    total[k] += load(u + l) * slopes.first[k] + curvature * slopes.second[k];
+            }
+            for (int k = 0; k < Term::n_params; ++k) sums[k * d_ + j] += static_cast<double>(sum_lanes<T>(total[k]));
+        }
+    }
+
+    void gradient(const double* sums, double* out) const override {
+        for (index i = 0; i < theta_.size(); ++i) out[i] = sums[i];
+    }
+
+  protected:
+    index n_features() const noexcept { return d_; }
+
+  private:
+    const T* theta(index j) const noexcept { return theta_.data() + j * Term::n_params; }
+
+    template <class Body>
+    void for_each_pack(const Tile<T>& tile, const Body& body) const noexcept {
+        for (index j = 0; j < d_; ++j)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) body(j, l, load(tile.x[j] + l));
+    }
+
+    index d_;
+    Buffer<T> theta_;
+};
+
+SCOREMATCH_END_LEVEL

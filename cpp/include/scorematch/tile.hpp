@@ -1,0 +1,32 @@
+// A tile: a few dozen to a few hundred samples, turned so that a row holds one feature of all of them.
+//
+// Samples lie in lanes, so that every kernel is written as if for one sample and runs on a pack of them. All that is
+// computed from a tile (scores, cotangents, workspaces) has the same shape: rows of `lanes` numbers.
+#pragma once
+
+#include "scorematch/common.hpp"
+#include "scorematch/level.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+// Rows of lanes. Row i begins at data + i·stride; the stride is a little more than the number of lanes, since rows a
+// power of two apart would all fall into the same few sets of the cache.
+template <class T>
+struct Rows {
+    T* data = nullptr;
+    index stride = 0;
+
+    T* operator[](index i) const { return data + i * stride; }
+    Rows from(index i) const { return {data + i * stride, stride}; }
+    explicit operator bool() const { return data != nullptr; }
+    operator Rows<const T>() const { return {data, stride}; }
+};
+
+template <class T>
+struct Tile {
+    Rows<const T> x;  // (n_features, lanes)
+    index n_features = 0;
+    index lanes = 0;  // a multiple of the pack size; lanes behind the last sample repeat it and have weight zero
+};
+
+SCOREMATCH_END_LEVEL

@@ -1,0 +1,101 @@
+// Samples turned to lanes: from rows of features, as they lie in memory, to the rows of a tile.
+#pragma once
+
+#include <cstring>
+#include <utility>
+
+#include "scorematch/common.hpp"
+#include "scorematch/level.hpp"
+#include "scorematch/pack.hpp"
+#include "scorematch/shuffle.hpp"
+#include "scorematch/tile.hpp"
+#include "scorematch/unroll.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+// `size` numbers; as many as a pack holds are a Pack.
+template <class T, int size>
+struct ShortVector {
+    typedef T Type __attribute__((vector_size(size * sizeof(T))));
+};
+
+template <class Half, int... lane>
+[[gnu::always_inline]] inline auto join(Half lower, Half upper, std::integer_sequence<int, lane...>) {
+    return __builtin_shufflevector(lower, upper, lane...);
+}
+
+// A pack of `count` pieces of `size` numbers, `stride` apart.
+template <int count, int size, class T>
+[[gnu::always_inline]] inline typename ShortVector<T, count * size>::Type load_pieces(const T* p, index stride) {
+    if constexpr (count == 1) {
+        typename ShortVector<T, size>::Type x;
+        std::memcpy(&x, p, sizeof x);
+        return x;
+    } else {
+        return join(load_pieces<count / 2, size>(p, stride),
+                    load_pieces<count / 2, size>(p + count / 2 * stride, stride),
+                    std::make_integer_sequence<int, count * size>{});
+    }
+}
+
+// Transposes the squares of `size` × `size` numbers which `size` packs are made of.
+template <int stage, int size, class T>
+[[gnu::always_inline]] inline void transpose_squares(Pack<T>* x) {
+    constexpr int distance = 1 << stage;
+    if constexpr (distance < size) {
+        using B = Butterfly<T, stage, size>;
+        SCOREMATCH_UNROLL
+        for (int i = 0; i < size; ++i) {
+            if (i & distance) continue;
+            const Pack<T> a = x[i], b = x[i + distance];
+            x[i] = every_other<0, B::chunk, B::region, T>(a, b, AllLanes<T>{});
+            x[i + distance] = every_other<1, B::chunk, B::region, T>(a, b, AllLanes<T>{});
+        }
+        transpose_squares<stage + 1, size, T>(x);
+    }
+}
+
+// The features of a pack of samples from `feature` on, `size` at a time and what is left size/2, ..., 1 at a time.
+template <int size, class T>
+[[gnu::always_inline]] inline void transpose_pack(const T* data, index row_stride, index feature, index n_features,
+                                                  const double* origin, Rows<T> rows) {
+    constexpr int width = static_cast<int>(pack_size<T>);
+    for (; feature + size <= n_features; feature += size) {
+        Pack<T> x[size];
+        SCOREMATCH_UNROLL
+        for (int i = 0; i < size; ++i)
+            x[i] = load_pieces<width / size, size>(data + feature + i * row_stride, size * row_stride);
+        transpose_squares<0, size, T>(x);
+        SCOREMATCH_UNROLL
+        for (int i = 0; i < size; ++i) {
+            const T o = origin == nullptr ? T(0) : static_cast<T>(origin[feature + i]);
+            store<T>(rows[feature + i], x[i] - broadcast(o));
+        }
+    }
+    if constexpr (size > 1) transpose_pack<size / 2, T>(data, row_stride, feature, n_features, origin, rows);
+}
+
+// Writes `count` samples from `first` on, less their origin, to the lanes of as many rows as there are features.
+template <class T>
+inline void transpose_samples(const Samples<T>& samples, index first, index count, Rows<T> rows) noexcept {
+    constexpr index width = pack_size<T>;
+    const T* data = samples.data + first * samples.row_stride;
+    const index d = samples.n_features;
+    const double* origin = samples.origin;
+    index lane = 0;
+    if (samples.column_stride == 1)
+        for (; lane + width <= count; lane += width)
+            transpose_pack<static_cast<int>(width), T>(data + lane * samples.row_stride, samples.row_stride, 0, d,
+                                                       origin, {rows.data + lane, rows.stride});
+    for (index j = 0; j < d; ++j) {
+        const T* const __restrict column = data + j * samples.column_stride;
+        T* const __restrict row = rows[j];
+        const T o = origin == nullptr ? T(0) : static_cast<T>(origin[j]);
+        if (samples.row_stride == 1)  // apart, so that the compiler uses packs
+            for (index l = lane; l < count; ++l) row[l] = column[l] - o;
+        else
+            for (index l = lane; l < count; ++l) row[l] = column[l * samples.row_stride] - o;
+    }
+}
+
+SCOREMATCH_END_LEVEL

@@ -1,0 +1,55 @@
+"""Fit models whose normalising constant is unknown, by score matching, with a C++ core.
+
+Names are loaded when they are first used, so that ``import scorematch`` costs little more than ``import numpy``.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+# Public name -> the module that holds it. A new family needs one line here, and one below for type checkers.
+_EXPORTS = {
+    "Gaussian": "_gaussian",
+    "GaussianMixture": "_gaussian_mixture",
+    "ICA": "_ica",
+    "VonMisesFisher": "_von_mises_fisher",
+    "Log1p": "weights",
+    "MinPower": "weights",
+    "NonNegative": "domains",
+    "Power": "weights",
+    "RealSpace": "domains",
+    "Sphere": "domains",
+    "load_model": "_model_files",
+    "save_model": "_model_files",
+    "show_config": "_config",
+}
+_SUBMODULES = ("domains", "weights", "plotting")
+
+__all__ = ["__version__", *sorted(_EXPORTS), *_SUBMODULES]
+
+if _TYPE_CHECKING:
+    from scorematch import domains, plotting, weights
+    from scorematch._config import show_config
+    from scorematch._gaussian import Gaussian
+    from scorematch._gaussian_mixture import GaussianMixture
+    from scorematch._ica import ICA
+    from scorematch._model_files import load_model, save_model
+    from scorematch._von_mises_fisher import VonMisesFisher
+    from scorematch.domains import NonNegative, RealSpace, Sphere
+    from scorematch.weights import Log1p, MinPower, Power
+
+
+def __getattr__(name: str) -> object:
+    if name in _EXPORTS:
+        value = getattr(_import_module(f"scorematch.{_EXPORTS[name]}"), name)
+    elif name in _SUBMODULES:
+        value = _import_module(f"scorematch.{name}")
+    else:
+        raise AttributeError(f"module 'scorematch' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

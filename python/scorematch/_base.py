@@ -1,0 +1,342 @@
+"""What every estimator shares: the calls on a fitted model, and the way from parameters to a model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import NotFittedError
+
+from scorematch import _core
+from scorematch._field import check_inside, make_field
+from scorematch._threads import effective_threads
+from scorematch._validation import Floats, check_sample_weight, check_samples, check_theta
+
+# θ to J(θ) and its gradient.
+Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+
+
+class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
+    """Base of all families.
+
+    A family says which compiled family it is (`_family`, `_variant`, `_size`, `_constants`), how θ and its public
+    parameters turn into each other (`_set_params_from_theta`, `_theta_from_params`), and how it is fitted (`_fit`).
+    """
+
+    # The name in the compiled registry.
+    _family: ClassVar[str]
+    # Parameters that from_params needs, and those that it may be given.
+    _required_params: ClassVar[tuple[str, ...]]
+    _optional_params: ClassVar[tuple[str, ...]] = ()
+    # Attributes that, beside theta_, make the fitted model: what a file must hold.
+    _state: ClassVar[tuple[str, ...]] = ()
+
+    n_features_in_: int
+    theta_: NDArray[np.float64]
+    params_: dict[str, NDArray[np.float64]]
+    objective_: float
+    converged_: bool
+    n_iter_: int
+
+    # -- what a family provides ----------------------------------------------------------------------------------
+
+    def _fit(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> None:
+        """Estimate: set `theta_`, `objective_`, `converged_`, `n_iter_`, and whatever `_constants` needs."""
+        raise NotImplementedError
+
+    def _set_params_from_theta(self) -> None:
+        """Set `params_` and the fitted attributes from `theta_`."""
+        raise NotImplementedError
+
+    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, NDArray[np.float64]]:
+        """The number of features and θ from what `from_params` was given; errors name the parameter."""
+        raise NotImplementedError
+
+    def _variant(self) -> str:
+        return ""
+
+    def _size(self) -> int:
+        """Number of components of the compiled family; 0 where it has none."""
+        return 0
+
+    def _constants(self) -> list[float]:
+        """Parameters of the compiled family that are given, not estimated."""
+        return []
+
+    def _origin(self) -> NDArray[np.float64] | None:
+        """The point that the compiled family takes for the origin; None for zero."""
+        return None
+
+    def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
+        """X, checked, and in the domain."""
+        X = check_samples(self, X, reset=reset, finite=finite)
+        check_inside(X, self._domain(), self._weight())
+        return X
+
+    def _domain(self) -> Any:
+        return getattr(self, "domain", None)
+
+    def _weight(self) -> Any:
+        return getattr(self, "weight", None)
+
+    # -- construction --------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_params(cls, **parameters: Any) -> Self:
+        """Make a ready model from known parameters, without data.
+
+        Parameters
+        ----------
+        **parameters
+            The fitted attributes without the trailing underscore, as the class documents them (the keys of
+            ``params_``), and any option of the constructor beside them.
+
+        Returns
+        -------
+        Self
+            A model on which everything but refitting works as if it had been fitted.
+
+        Examples
+        --------
+        >>> import scorematch
+        >>> model = scorematch.Gaussian.from_params(mean=[0.0], covariance=[[4.0]])
+        >>> model.score_function([[2.0]])
+        array([[-0.5]])
+        """
+        options = {name: parameters.pop(name) for name in cls._get_param_names() if name in parameters}
+        known = (*cls._required_params, *cls._optional_params)
+        unknown = [name for name in parameters if name not in known]
+        if unknown:
+            raise TypeError(
+                f"{cls.__name__}.from_params() has no parameter {unknown[0]!r}; parameters are {', '.join(known)}, "
+                f"options {', '.join(cls._get_param_names())}"
+            )
+        missing = [name for name in cls._required_params if name not in parameters]
+        if missing:
+            raise TypeError(f"{cls.__name__}.from_params() needs {missing[0]!r}")
+        model = cls(**options)
+        model.n_features_in_, theta = model._theta_from_params(parameters)
+        model._field()
+        model._set_theta(theta)
+        return model
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate the parameters by score matching.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data: anything scikit-learn takes, float32 and float64 without a copy.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+        """
+        self._field()
+        X = self._check_samples(X, reset=True)
+        self._fit(X, check_sample_weight(sample_weight, len(X)))
+        self._set_theta(self.theta_)
+        return self
+
+    # -- the model at its θ --------------------------------------------------------------------------------------
+
+    @property
+    def theta_names_(self) -> list[str]:
+        """Names of the entries of ``theta_``, such as ``precision[0,1]``."""
+        self._check_is_fitted()
+        names: list[str] = []
+        for name, packing, shape in self._compiled().layout():
+            for position in itertools.product(*(range(length) for length in shape)):
+                row, column = position[-2:] if packing != "dense" else (0, 0)
+                if (packing == "symmetric" and column < row) or (packing == "lower" and column > row):
+                    continue
+                names.append(f"{name}[{','.join(map(str, position))}]" if position else name)
+        return names
+
+    def score_function(self, X: ArrayLike) -> Floats:
+        """The score function, the gradient of log p with respect to x.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Of the float type of `X`. On the sphere the tangential gradient.
+        """
+        return self._evaluate(X, "score")["score"]
+
+    def hessian_diagonal(self, X: ArrayLike) -> Floats:
+        """The diagonal of the Hessian of log p with respect to x.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Of the float type of `X`.
+        """
+        return self._evaluate(X, "hessian_diagonal")["hessian_diagonal"]
+
+    def hessian_trace(self, X: ArrayLike) -> Floats:
+        """The trace of the Hessian of log p with respect to x.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of the float type of `X`. On the sphere the Laplace-Beltrami operator of log p.
+        """
+        return self._evaluate(X, "hessian_trace")["hessian_trace"]
+
+    def score_matching_terms(self, X: ArrayLike) -> tuple[Floats, Floats]:
+        """The two terms of the objective, a row at a time.
+
+        On all of space they are half the squared norm of the score function and the Hessian trace; on other domains
+        the weighted ones that take their place, the derivative of the weight with the second.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        norm_term, hessian_term : ndarray of shape (n_samples,)
+            Of the float type of `X`.
+        """
+        terms = self._evaluate(X, "norm_term", "hessian_term")
+        return terms["norm_term"], terms["hessian_term"]
+
+    def hyvarinen_score(self, X: ArrayLike) -> Floats:
+        """The Hyvärinen score: the sum of the two terms of the objective, a row at a time. Lower is better.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of the float type of `X`.
+        """
+        norm_term, hessian_term = self.score_matching_terms(X)
+        return norm_term + hessian_term
+
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+        """Minus the mean Hyvärinen score, so that higher is better, as scikit-learn's model selection expects.
+
+        Not to be confused with :meth:`score_function`. It depends on the scale of the data: compare only models of
+        the same data on the same scale, domain and weight.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows; all 1 where None.
+
+        Returns
+        -------
+        float
+            The mean over the rows.
+        """
+        self._check_is_fitted()
+        values = self.hyvarinen_score(X).astype(np.float64, copy=False)
+        return -float(np.average(values, weights=check_sample_weight(sample_weight, len(values))))
+
+    def unnormalized_log_density(self, X: ArrayLike) -> Floats:
+        """The logarithm of the density, up to a constant that does not depend on x.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of the float type of `X`.
+        """
+        return self._evaluate(X, "log_density")["log_density"]
+
+    def loss_and_grad(
+        self, theta: ArrayLike, X: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, NDArray[np.float64]]:
+        """The objective J(θ) at any θ, and its gradient.
+
+        Parameters
+        ----------
+        theta : array_like of shape (n_params,)
+            Working parameters, in the order of ``theta_names_``.
+        X : array_like of shape (n_samples, n_features)
+            The data.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows; all 1 where None.
+
+        Returns
+        -------
+        loss : float
+            The weighted mean of the Hyvärinen score at `theta`.
+        gradient : ndarray of shape (n_params,)
+            Its derivatives with respect to `theta`.
+        """
+        self._check_is_fitted()
+        X = self._check_samples(X)
+        vector = check_theta(theta, len(self.theta_))
+        return self._loss(X, check_sample_weight(sample_weight, len(X)))(vector)
+
+    # -- machinery -----------------------------------------------------------------------------------------------
+
+    def _check_is_fitted(self) -> None:
+        # scikit-learn's own check takes longer than the objective of a small sample.
+        if not hasattr(self, "theta_"):
+            name = type(self).__name__
+            raise NotFittedError(
+                f"This {name} instance is not fitted yet. Call 'fit' first, or make a model with {name}.from_params()."
+            )
+
+    def _set_theta(self, theta: NDArray[np.float64]) -> None:
+        self.theta_ = np.ascontiguousarray(theta, dtype=np.float64)
+        self._set_params_from_theta()
+
+    def _compiled(self) -> _core.Family:
+        return _core.Family(self._family, self._variant(), self.n_features_in_, self._size(), self._constants())
+
+    def _field(self) -> _core.Field:
+        return make_field(self._domain(), self._weight())
+
+    def _threads(self) -> int:
+        return effective_threads(getattr(self, "n_jobs", None))
+
+    def _evaluate(self, X: ArrayLike, *wanted: str) -> dict[str, Floats]:
+        self._check_is_fitted()
+        X = self._check_samples(X)
+        return _core.evaluate(
+            self._compiled(), self.theta_, X, self._field(), list(wanted), self._threads(), self._origin()
+        )
+
+    def _loss(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> Loss:
+        """The objective on fixed data, compiled: what the optimisers call."""
+        return _core.Loss(self._compiled(), X, sample_weight, self._field(), self._threads(), self._origin())

@@ -1,0 +1,72 @@
+# The compiled core, cpp/bindings. Arrays of samples keep their float type, float32 or float64; all sums are float64.
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_Floats: TypeAlias = NDArray[np.floating[Any]]
+_WeightFunction: TypeAlias = Literal["power", "min_power", "log1p"]
+_Sums: TypeAlias = NDArray[np.float64]
+_Packing: TypeAlias = Literal["dense", "symmetric", "lower"]
+
+class Family:
+    def __init__(
+        self,
+        name: str,
+        variant: str,
+        n_features: int,
+        n_components: int = 0,
+        constants: Sequence[float] = ...,
+    ) -> None: ...
+    @property
+    def n_params(self) -> int: ...
+    @property
+    def n_features(self) -> int: ...
+    def layout(self) -> list[tuple[str, _Packing, tuple[int, ...]]]: ...
+
+class Field:
+    @staticmethod
+    def euclidean() -> Field: ...
+    @staticmethod
+    def sphere() -> Field: ...
+    @staticmethod
+    def coordinate(function: _WeightFunction, exponent: float = 1.0, caps: Sequence[float] = ...) -> Field: ...
+
+class Loss:
+    def __init__(
+        self,
+        family: Family,
+        X: _Floats,
+        sample_weight: ArrayLike | None,
+        field: Field,
+        n_threads: int,
+        origin: ArrayLike | None = None,
+    ) -> None: ...
+    def __call__(self, theta: ArrayLike) -> tuple[float, _Sums]: ...
+
+def evaluate(
+    family: Family,
+    theta: ArrayLike,
+    X: _Floats,
+    field: Field,
+    wanted: Sequence[str],
+    n_threads: int,
+    origin: ArrayLike | None = None,
+) -> dict[str, _Floats]: ...
+def moments(
+    X: _Floats, sample_weight: ArrayLike | None, shift: ArrayLike, diagonal: bool, n_threads: int
+) -> tuple[_Sums, _Sums]: ...
+def weighted_moments(
+    X: _Floats, sample_weight: ArrayLike | None, field: Field, shift: ArrayLike, diagonal: bool, n_threads: int
+) -> dict[str, _Sums]: ...
+def first_nonfinite(X: _Floats) -> tuple[int, int] | None: ...
+def families() -> list[str]: ...
+def level() -> str: ...
+def supported_levels() -> list[str]: ...
+def use_level(name: str) -> None: ...
+def vector_bits() -> int: ...
+def has_threads() -> bool: ...
+def elementwise(name: str, values: _Floats, parameter: float = 0.0) -> _Floats: ...
+def fma_peak(single_precision: bool = False) -> float: ...

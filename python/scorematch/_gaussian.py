@@ -1,0 +1,490 @@
+"""The Gaussian, on all of space and truncated to the non-negative orthant."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import cho_solve, cholesky, eigh, solve_triangular
+
+from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._moments import Moments, WeightedMoments
+from scorematch._quadratic import BlockForm, QuadraticForm, SingularError
+from scorematch._validation import (
+    Floats,
+    check_parameter,
+    check_positive_definite,
+    check_sample_weight,
+    check_symmetric,
+)
+from scorematch.domains import Domain, NonNegative, Sphere
+from scorematch.weights import Weight
+
+Doubles = NDArray[np.float64]
+COVARIANCE_TYPES = ("full", "diag", "spherical")
+# Below, the compiled objective is the faster.
+FEW_NUMBERS = 20_000
+
+
+class Gaussian(ScoreMatchingEstimator):
+    r"""Gaussian distribution, fitted in closed form.
+
+    .. math:: \log p(x) = -\tfrac12 x^\top P x + \eta^\top x + \text{const}, \qquad \eta = P\mu
+
+    with score function :math:`\psi = \eta - Px` and Hessian trace :math:`-\operatorname{tr} P`. On all of space the
+    estimate equals maximum likelihood for each `covariance_type`. On ``NonNegative()``, with a weight, it is the
+    truncated Gaussian, whose normaliser maximum likelihood cannot compute beyond a few dimensions.
+
+    Parameters
+    ----------
+    covariance_type : {"full", "diag", "spherical"}, default="full"
+        Any symmetric precision, a diagonal one, or a multiple of the identity.
+    domain : Domain, optional
+        ``RealSpace()`` where None, or ``NonNegative()``.
+    weight : Weight, optional
+        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+    n_jobs : int, optional
+        Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        The mean; on ``NonNegative()`` that of the Gaussian before truncation.
+    covariance_, precision_ : ndarray of shape (n_features, n_features)
+        The covariance (sums divided by n) and its inverse, for every `covariance_type`.
+    theta_ : ndarray of shape (n_params,)
+        Natural parameters: the upper triangle of the precision row by row (its diagonal for "diag", one number for
+        "spherical"), then :math:`\eta`.
+    theta_names_ : list of str
+        Names of the entries of ``theta_``.
+    params_ : dict
+        ``mean`` and ``covariance``, the arguments of :meth:`from_params`, which also takes ``precision`` in place of
+        ``covariance`` (and is given it where a truncated density has a precision that is not positive definite).
+    objective_ : float
+        The objective at the estimate.
+    converged_, n_iter_ : bool, int
+        Always True and 1.
+    n_features_in_ : int
+        Number of columns seen by ``fit``.
+
+    Notes
+    -----
+    Where the data span fewer dimensions than there are columns, as with fewer rows than columns or a constant column,
+    the precision on all of space does not exist. On all of space the estimate is then the precision on the span of
+    the data (the pseudo-inverse of the covariance), with a warning; on ``NonNegative()`` it is an error.
+
+    References
+    ----------
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 3.1.
+    Yu, Drton and Shojaie (2019), "Generalized score matching for non-negative data", JMLR 20, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scorematch
+    >>> X = np.random.default_rng(0).normal([1.0, -1.0], [1.0, 2.0], size=(1000, 2))
+    >>> model = scorematch.Gaussian().fit(X)
+    >>> bool(np.allclose(model.mean_, X.mean(axis=0), atol=1e-12))
+    True
+    >>> bool(np.allclose(model.covariance_, np.cov(X.T, bias=True), atol=1e-12))
+    True
+    """
+
+    _family: ClassVar[str] = "gaussian"
+    _required_params: ClassVar[tuple[str, ...]] = ("mean",)
+    _optional_params: ClassVar[tuple[str, ...]] = ("covariance", "precision")
+
+    mean_: Doubles
+    covariance_: Doubles
+    precision_: Doubles
+    _moments: Any
+
+    def __init__(
+        self,
+        covariance_type: Literal["full", "diag", "spherical"] = "full",
+        *,
+        domain: Domain | None = None,
+        weight: Weight | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.covariance_type = covariance_type
+        self.domain = domain
+        self.weight = weight
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate the parameters by score matching, in one pass over the data.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data: anything scikit-learn takes, float32 and float64 without a copy; a ``numpy.memmap`` may be
+            larger than memory.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+        """
+        self.__dict__.pop("_moments", None)
+        return self._add(X, sample_weight, reset=True)
+
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The block.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, on one scale for all blocks. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The estimator, fitted on all blocks so far.
+        """
+        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
+
+    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
+        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data. The model need not be fitted.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows; all 1 where None.
+
+        Returns
+        -------
+        gamma : ndarray of shape (n_params, n_params)
+            In the order of ``theta_``.
+        g : ndarray of shape (n_params,)
+            The linear term.
+        """
+        self._check_covariance_type()
+        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
+        moments = self._moments_of(X, check_sample_weight(sample_weight, len(X)), np.zeros(X.shape[1]))
+        return self._blocks(moments).assembled()
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
+        """Draw from the fitted distribution.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        random_state : int, RandomState or None
+            Seed or generator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Exact, independent draws. On ``NonNegative()`` by rejection (coordinate by coordinate for "diag" and
+            "spherical"); an error where fewer than one draw in 100 000 would be kept.
+        """
+        from scorematch._sampling import check_sample_arguments, reject
+
+        self._check_is_fitted()
+        random = check_sample_arguments(n_samples, random_state)
+        if isinstance(self.domain, NonNegative) and self.covariance_type != "full":
+            return self._sample_coordinates(n_samples, random)
+        # P = S⁻¹LLᵀS⁻¹ with S a diagonal: columns may differ in scale by many powers of ten.
+        scaled = _scaled_cholesky(self.precision_, float(np.finfo(float).eps))
+        if scaled is None:
+            raise ValueError("the precision is not positive definite: there is no distribution to draw from")
+        scale, factor = scaled
+
+        def draw(n: int) -> Doubles:
+            noise = random.standard_normal((len(scale), n))
+            return np.asarray(self.mean_ + solve_triangular(factor, noise, lower=True, trans="T").T * scale)
+
+        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
+
+    def _sample_coordinates(self, n_samples: int, random: np.random.RandomState) -> Doubles:
+        from scorematch._sampling import truncated_normal
+
+        variances = np.diagonal(self.covariance_)
+        if not (variances > 0).all():
+            raise ValueError("the precision is not positive definite, and there is no exact sampler for it")
+        return truncated_normal(self.mean_, np.sqrt(variances), n_samples, random)
+
+    # -- what the base asks for ----------------------------------------------------------------------------------
+
+    def _variant(self) -> str:
+        return self.covariance_type
+
+    def _check_covariance_type(self) -> None:
+        if self.covariance_type not in COVARIANCE_TYPES:
+            raise ValueError(f"covariance_type must be one of {COVARIANCE_TYPES}; got {self.covariance_type!r}")
+
+    def _check_domain(self) -> None:
+        if isinstance(self.domain, Sphere):
+            raise ValueError("Gaussian has no domain Sphere(); use RealSpace() or NonNegative()")
+
+    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
+        self._check_covariance_type()
+        mean = check_parameter("mean", params["mean"], (None,))
+        d = len(mean)
+        given = [name for name in ("covariance", "precision") if params.get(name) is not None]
+        if len(given) != 1:
+            raise TypeError("Gaussian.from_params() takes one of covariance and precision")
+        name = given[0]
+        matrix = _as_matrix(name, params[name], d)
+        # Truncation makes a density of more precisions than the positive definite ones.
+        if isinstance(self.domain, NonNegative) and name == "precision":
+            matrix = check_symmetric(name, matrix)
+        else:
+            matrix = check_positive_definite(name, matrix)
+        precision = matrix if name == "precision" else _inverse_on_span(matrix)
+        off_diagonal = precision - np.diag(np.diagonal(precision))
+        if self.covariance_type != "full" and off_diagonal.any():
+            raise ValueError(f"{name} must be diagonal for covariance_type={self.covariance_type!r}")
+        if self.covariance_type == "spherical" and np.ptp(np.diagonal(precision)) > 1e-12 * abs(precision[0, 0]):
+            raise ValueError(f"{name} must be a multiple of the identity for covariance_type='spherical'")
+        return d, self._pack(precision, precision @ mean)
+
+    def _pack(self, precision: Doubles, linear: Doubles) -> Doubles:
+        upper = {
+            "full": precision[np.triu_indices(len(linear))],
+            "diag": np.diagonal(precision),
+            "spherical": precision[:1, 0],
+        }
+        return np.concatenate([upper[self.covariance_type], linear])
+
+    def _unpack(self, theta: Doubles) -> tuple[Doubles, Doubles]:
+        d = self.n_features_in_
+        upper, linear = theta[:-d], theta[-d:]
+        if self.covariance_type != "full":
+            return np.diag(np.broadcast_to(upper, d)), linear
+        precision = np.zeros((d, d))
+        precision[np.triu_indices(d)] = upper
+        return precision + np.triu(precision, 1).T, linear
+
+    def _set_params_from_theta(self) -> None:
+        self.precision_, linear = self._unpack(self.theta_)
+        self.covariance_ = _inverse_on_span(self.precision_)
+        self.mean_ = self.covariance_ @ linear
+        # What the truncation alone makes a density has no covariance to speak of.
+        proper = not isinstance(self.domain, NonNegative) or np.linalg.eigvalsh(self.precision_)[0] > 0
+        spread = {"covariance": self.covariance_} if proper else {"precision": self.precision_}
+        self.params_ = {"mean": self.mean_, **spread}
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
+        self._check_covariance_type()
+        self._field()
+        self._check_domain()
+        # On all of space the sums themselves tell whether X is finite, at no cost.
+        X = self._check_samples(X, reset=reset, finite=isinstance(self.domain, NonNegative))
+        weight = check_sample_weight(sample_weight, len(X))
+        earlier = None if reset else self._moments
+        moments: Any = self._moments_of(X, weight, None if earlier is None else earlier.shift)
+        if weight is not None:
+            moments = moments.times(float(np.mean(np.asarray(sample_weight, dtype=np.float64))))
+        if earlier is not None:
+            if type(earlier) is not type(moments) or earlier.second.shape != moments.second.shape:
+                raise ValueError("covariance_type or domain has changed since the last block; call fit to start anew")
+            moments = earlier + moments
+        if moments.n_samples < 2:
+            raise ValueError("Gaussian needs at least 2 samples; got n_samples = 1")
+        self._estimate(moments)
+        self._moments = moments
+        self.converged_, self.n_iter_ = True, 1
+        return self
+
+    def _moments_of(self, X: Floats, weight: Doubles | None, shift: Doubles | None) -> Moments | WeightedMoments:
+        diagonal = self.covariance_type != "full"
+        if isinstance(self.domain, NonNegative):
+            return WeightedMoments.of(
+                X, weight, self._field(), diagonal=diagonal, n_threads=self._threads(), shift=shift
+            )
+        return Moments.of(X, weight, diagonal=diagonal, n_threads=self._threads(), shift=shift)
+
+    def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
+        if isinstance(self.domain, NonNegative) or X.size < FEW_NUMBERS:
+            return super()._loss(X, sample_weight)
+        # On all of space moments tell everything, at a quarter of the products of scores and their way back.
+        moments = self._moments_of(X, sample_weight, None)
+        assert isinstance(moments, Moments)
+        mean, covariance = moments.mean, moments.covariance
+
+        def loss(theta: Doubles) -> tuple[float, Doubles]:
+            precision, linear = self._unpack(theta)
+            residual = linear - precision @ mean  # the mean of ψ
+            if covariance.ndim == 2:
+                product = precision @ covariance
+                slope = (product + product.T - np.outer(residual, mean) - np.outer(mean, residual)) / 2
+                spread = float(np.vdot(product, precision))
+            else:
+                diagonal = np.diagonal(precision)
+                slope = np.diag(diagonal * covariance - residual * mean)
+                spread = float(diagonal**2 @ covariance)
+            slope = slope - np.eye(len(mean))
+            value = (spread + residual @ residual) / 2 - np.trace(precision)
+            return float(value), self._pack_slope(slope, residual)
+
+        return loss
+
+    def _pack_slope(self, slope: Doubles, linear: Doubles) -> Doubles:
+        """The gradient in θ of one in P, a symmetric matrix, and η."""
+        if self.covariance_type == "spherical":
+            return np.append(np.trace(slope), linear)
+        doubled = 2 * slope - np.diag(np.diagonal(slope))  # an entry off the diagonal stands twice in P
+        return self._pack(doubled if self.covariance_type == "full" else slope, linear)
+
+    def _blocks(self, moments: Moments | WeightedMoments) -> BlockForm:
+        """Γ and g, block by block, about the moments' shift s, in the parameters P and η − Ps.
+
+        Coordinate j has ψ_j = η_j − Σ_i P_ji y_i = q_jᵀz with z = (−y, 1), and adds ½ q_jᵀA_jq_j + c_jᵀq_j with
+        A_j = E[h_j z zᵀ] and c_j = E[h_j′ z] − E[h_j] e_j. What is left is to say where the entries of q_j stand in θ.
+        """
+        d = len(moments.shift)
+        diagonal = self.covariance_type != "full"
+        each = np.arange(d)
+        if isinstance(moments, WeightedMoments):
+            sums = moments.sums
+        else:
+            sums = {
+                "h": np.full(d, moments.total),
+                "dh": np.zeros(d),
+                "first": np.broadcast_to(moments.first, (d, d)),
+                "cross": np.zeros((d, d)),
+                "second": moments.second if diagonal else np.broadcast_to(moments.second, (d, d, d)),
+            }
+        if diagonal:
+            precision_index = each if self.covariance_type == "diag" else np.zeros(d, dtype=int)
+            index = np.stack([precision_index, precision_index.max() + 1 + each], axis=1)
+            own = np.zeros(d, dtype=int)  # the place of y_j among the entries that enter ψ_j
+            sums = sums | {"first": np.diagonal(sums["first"])[:, None], "cross": np.diagonal(sums["cross"])[:, None]}
+            sums["second"] = sums["second"][:, None, None]
+        else:
+            upper = np.zeros((d, d), dtype=int)
+            upper[np.triu_indices(d)] = np.arange(d * (d + 1) // 2)
+            index = np.column_stack([np.maximum(upper, upper.T), d * (d + 1) // 2 + each])
+            own = each
+        blocks = np.empty((d, index.shape[1], index.shape[1]))
+        blocks[:, :-1, :-1] = sums["second"]
+        blocks[:, :-1, -1] = blocks[:, -1, :-1] = -sums["first"]
+        blocks[:, -1, -1] = sums["h"]
+        linear = np.column_stack([sums["cross"], -sums["dh"]])
+        linear[each, own] += sums["h"]
+        blocks /= moments.total
+        return BlockForm(index, blocks, linear / moments.total)
+
+    def _estimate(self, moments: Moments | WeightedMoments) -> None:
+        if isinstance(moments, Moments):
+            precision = self._invert(moments)
+            mean = moments.mean
+            self.objective_ = -float(np.trace(precision)) / 2
+            self.theta_ = self._pack(precision, precision @ mean)
+            self._set_theta(self.theta_)
+            # What was measured, not the inverse of its inverse.
+            self.mean_, self.covariance_ = mean, self._shaped(moments.covariance)
+            self.params_ = {"mean": self.mean_, "covariance": self.covariance_}
+            return
+        try:
+            theta, self.objective_ = self._blocks(moments).minimum(moments.n_samples, moments.eps)
+        except SingularError as error:
+            raise ValueError(
+                f"the truncated Gaussian cannot be estimated from {moments.n_samples} rows: {error}. Use more rows, "
+                "drop constant or duplicated columns, or choose covariance_type='diag' or 'spherical'"
+            ) from error
+        precision, linear = self._unpack(theta)
+        self._set_theta(self._pack(precision, linear + precision @ moments.shift))
+        smallest = float(np.linalg.eigvalsh(precision)[0])
+        if smallest <= 0:
+            warnings.warn(
+                f"the estimated precision has a negative eigenvalue ({smallest:.3g}): the density is integrable only "
+                "if the truncation makes it so, and mean_ and covariance_ are formal. More data, or another weight, "
+                "may mend it",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _shaped(self, covariance: Doubles) -> Doubles:
+        """The covariance in the shape that `covariance_type` asks for, (d, d)."""
+        if self.covariance_type == "full":
+            return covariance
+        if self.covariance_type == "spherical":
+            return np.asarray(np.eye(len(covariance)) * covariance.mean())
+        return np.diag(covariance)
+
+    def _invert(self, moments: Moments) -> Doubles:
+        """The precision on the span of the data, with a warning where that is not all of space."""
+        covariance = self._shaped(moments.covariance)
+        d = len(covariance)
+        constant = moments.constant_columns()
+        if len(constant) == d:
+            raise ValueError("X has no variation: every column is constant")
+        if not len(constant) or self.covariance_type == "spherical":
+            scaled = _scaled_cholesky(covariance, moments.eps)
+            if scaled is not None:
+                return _inverse_of_scaled(*scaled)
+            reason = "columns are linearly dependent"
+            if moments.n_samples <= d:
+                reason = f"there are {moments.n_samples} rows for {d} columns"
+        else:
+            reason = f"column {constant[0]} is constant"
+            covariance[constant] = covariance[:, constant] = 0
+        remedy = "Drop the dependent columns, or choose covariance_type='diag' or 'spherical'"
+        if self.covariance_type == "diag":
+            remedy = "Drop the constant columns"
+        warnings.warn(
+            f"the covariance is singular ({reason}): precision_ is that on the span of the data. {remedy}",
+            UserWarning,
+            stacklevel=5,
+        )
+        return _inverse_on_span(covariance, moments.eps)
+
+
+def _as_matrix(name: str, value: ArrayLike, d: int) -> Doubles:
+    """A (d, d) matrix; a vector stands for a diagonal, a number for a multiple of the identity."""
+    dimensions = np.ndim(value)
+    if dimensions == 2:
+        return check_parameter(name, value, (d, d))
+    if dimensions == 1:
+        return np.diag(check_parameter(name, value, (d,)))
+    return np.eye(d) * check_parameter(name, value, ())
+
+
+def _scaled_cholesky(matrix: Doubles, eps: float) -> tuple[Doubles, Doubles] | None:
+    """Vector s and factor L with diag(s)·M·diag(s) = LLᵀ of unit diagonal; None where M is not positive definite.
+
+    Columns may differ in scale by many powers of ten, and so may the entries of M: only after scaling can it be told
+    what is small, compared with the rounding error `eps`.
+    """
+    diagonal = np.diagonal(matrix)
+    if not (diagonal > 0).all():
+        return None
+    scale = 1 / np.sqrt(diagonal)
+    try:
+        factor = cholesky(matrix * scale[:, None] * scale, lower=True)
+    except np.linalg.LinAlgError:
+        return None
+    return (scale, factor) if np.diagonal(factor).min() ** 2 > len(matrix) * eps else None
+
+
+def _inverse_of_scaled(scale: Doubles, factor: Doubles) -> Doubles:
+    inverse = cho_solve((factor, True), np.eye(len(scale))) * scale[:, None] * scale
+    return np.asarray((inverse + inverse.T) / 2)
+
+
+def _inverse_on_span(matrix: Doubles, eps: float = float(np.finfo(float).eps)) -> Doubles:
+    """The inverse of a symmetric matrix, on the span of its eigenvectors with eigenvalues other than 0."""
+    scaled = _scaled_cholesky(matrix, eps)
+    if scaled is not None:
+        return _inverse_of_scaled(*scaled)
+    eigenvalues, vectors = eigh(matrix)
+    kept = np.abs(eigenvalues) > len(matrix) * eps * np.abs(eigenvalues).max()
+    return np.asarray((vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T)

@@ -1,0 +1,150 @@
+"""Checks of what users pass in. Errors name the argument, what was expected, what came, and the first bad row."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scorematch import _core
+
+Floats = NDArray[np.floating]
+
+
+def check_samples(estimator: Any, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
+    """X as an array of float32 or float64 that the core can read where it lies.
+
+    An array that is already right is returned as it is, at the cost of one look at its type; everything else goes
+    through scikit-learn. `finite` = False leaves the search for NaN and infinity to the caller.
+    """
+    if not _is_ready(estimator, X, reset):
+        from sklearn.utils.validation import validate_data
+
+        # Asked for a list of float types, it would turn other byte orders and frames of polars to the first of them.
+        X = np.asarray(validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False))
+        if X.dtype.kind not in "fiub":
+            raise ValueError(f"X must hold real numbers; got type {X.dtype}")
+        if X.dtype not in (np.float64, np.float32) or not _is_readable(X):
+            # A copy even where the type is right already: what is not aligned has to move.
+            X = X.astype(np.float32 if X.dtype.newbyteorder("=") == np.float32 else np.float64, order="C")
+    assert isinstance(X, np.ndarray)
+    if finite:
+        check_finite(X)
+    return X
+
+
+def check_finite(X: Floats) -> None:
+    """Raise an error that names the first entry that is not finite."""
+    position = _core.first_nonfinite(X)
+    if position is not None:
+        row, column = position
+        raise ValueError(f"X contains NaN or infinity: row {row}, column {column} is {X[row, column]}")
+
+
+def raw_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> NDArray[np.float64] | None:
+    """Weights as a vector of doubles, on their own scale."""
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight)
+    if np.iscomplexobj(weight):
+        raise ValueError("sample_weight must be real; got complex numbers")
+    try:
+        weight = weight.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must hold numbers; got type {weight.dtype}") from error
+    if weight.ndim == 0:
+        weight = np.full(n_samples, float(weight))
+    if weight.shape != (n_samples,):
+        raise ValueError(f"sample_weight must have shape ({n_samples},), one for each row of X; got {weight.shape}")
+    bad = ~(np.isfinite(weight) & (weight >= 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ValueError(f"sample_weight must be finite and not negative; row {row} is {weight[row]}")
+    if not weight.any():
+        raise ValueError("sample_weight must not be zero for every row")
+    return np.asarray(weight)
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> NDArray[np.float64] | None:
+    """Weights as a vector of doubles with mean 1, so that their scale can neither overflow nor vanish in float32."""
+    weight = raw_sample_weight(sample_weight, n_samples)
+    if weight is None:
+        return None
+    weight = weight / weight.max()
+    return np.asarray(weight / weight.mean())
+
+
+def check_theta(theta: ArrayLike, n_params: int) -> NDArray[np.float64]:
+    """Working parameters as a vector of doubles."""
+    vector = _as_doubles("theta", theta)
+    if vector.shape != (n_params,):
+        raise ValueError(f"theta must have shape ({n_params},); got {vector.shape}")
+    if not np.isfinite(vector).all():
+        raise ValueError(f"theta must be finite; entry {int(np.argmin(np.isfinite(vector)))} is not")
+    return vector
+
+
+def check_parameter(name: str, value: ArrayLike, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+    """A parameter of `from_params` as an array of doubles; None in `shape` stands for any length."""
+    array = _as_doubles(name, value)
+    fits = array.ndim == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        raise ValueError(f"{name} must have shape ({wanted}{',' if len(shape) == 1 else ''}); got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite; got {array!r}")
+    return array
+
+
+def _as_doubles(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "biuf" or array.dtype == object:
+            return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers; got {value!r}") from error
+    raise ValueError(f"{name} must be an array of real numbers; got type {array.dtype}")
+
+
+def check_symmetric(name: str, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A symmetric matrix, exactly; an error where the two halves differ by more than rounding."""
+    difference = np.abs(matrix - matrix.T)
+    i, j = np.unravel_index(int(np.argmax(difference)), difference.shape) if difference.size else (0, 0)
+    if (difference > 1e-8 * np.abs(matrix).max(initial=0)).any():
+        raise ValueError(f"{name} must be symmetric; entries ({i},{j}) and ({j},{i}) differ by {difference[i, j]:.3g}")
+    return (matrix + matrix.T) / 2
+
+
+def check_positive_definite(name: str, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A symmetric positive definite matrix; the error tells the smallest eigenvalue."""
+    matrix = check_symmetric(name, matrix)
+    diagonal = np.diagonal(matrix)
+    if not (diagonal > 0).all():
+        j = int(np.argmin(diagonal > 0))
+        raise ValueError(f"{name} must be positive definite; entry ({j},{j}) of its diagonal is {diagonal[j]:.6g}")
+    # Columns may differ in scale by many powers of ten: only after scaling to a unit diagonal can it be told what is 0.
+    scale = 1 / np.sqrt(diagonal)
+    smallest = float(np.linalg.eigvalsh(matrix * scale[:, None] * scale)[0])
+    if smallest <= len(matrix) * np.finfo(float).eps:
+        raise ValueError(
+            f"{name} must be positive definite; scaled to a unit diagonal, its smallest eigenvalue is {smallest:.6g}"
+        )
+    return matrix
+
+
+def _is_readable(X: NDArray[Any]) -> bool:
+    return bool(X.flags.aligned and X.dtype.isnative and all(stride % X.itemsize == 0 for stride in X.strides))
+
+
+def _is_ready(estimator: Any, X: object, reset: bool) -> bool:
+    return (
+        type(X) is np.ndarray
+        and not reset
+        and X.ndim == 2
+        and X.dtype in (np.float64, np.float32)
+        and X.shape[0] > 0
+        and X.shape[1] == estimator.n_features_in_
+        and not hasattr(estimator, "feature_names_in_")
+        and _is_readable(X)
+    )

@@ -1,0 +1,337 @@
+"""The von Mises-Fisher distribution on the unit sphere."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._field import check_inside
+from scorematch._moments import Moments
+from scorematch._quadratic import QuadraticForm, SingularError, solve
+from scorematch._validation import Floats, check_parameter, check_sample_weight, check_samples, raw_sample_weight
+from scorematch.domains import Domain, Sphere
+
+Doubles = NDArray[np.float64]
+DIRECTIONS = ("joint", "mean")
+# Below, the compiled objective is the faster.
+FEW_NUMBERS = 10_000
+
+
+class VonMisesFisher(ScoreMatchingEstimator):
+    r"""Von Mises-Fisher distribution on the unit sphere in any dimension, fitted in closed form.
+
+    .. math:: \log p(x) = \kappa\,\mu^\top x + \text{const}, \qquad \|x\| = 1
+
+    No Bessel function is needed. With :math:`\theta = \kappa\mu`, :math:`\Gamma = \mathrm{E}[I - xx^\top]` and
+    :math:`g = (d-1)\,\mathrm{E}[x]`; the tangential score function is :math:`(I - xx^\top)\theta`, the
+    Laplace-Beltrami operator of log p is :math:`-(d-1)\,\theta^\top x`.
+
+    Parameters
+    ----------
+    direction : {"joint", "mean"}, default="joint"
+        "joint" solves for :math:`\theta` at once. "mean" takes the direction of the sample mean (the maximum
+        likelihood estimate) and estimates the concentration given it,
+        :math:`\hat\kappa = (d-1)\sum\mu^\top x / \sum(1-(\mu^\top x)^2)`.
+    normalize : bool, default=False
+        Whether to rescale rows to length 1. A row of zeros has no direction: ``fit`` leaves it out with a warning, and
+        elsewhere it is an error. Where False, a row of another length is an error that names it.
+    n_jobs : int, optional
+        Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+
+    Attributes
+    ----------
+    mean_direction_ : ndarray of shape (n_features,)
+        The unit vector :math:`\mu`.
+    concentration_ : float
+        The concentration :math:`\kappa`, at least 0.
+    theta_ : ndarray of shape (n_features,)
+        The natural parameter :math:`\kappa\mu`.
+    theta_names_ : list of str
+        Names of the entries of ``theta_``.
+    params_ : dict
+        ``mean_direction`` and ``concentration``, the arguments of :meth:`from_params`.
+    objective_ : float
+        The objective at the estimate.
+    converged_, n_iter_ : bool, int
+        Always True and 1.
+    n_features_in_ : int
+        Number of columns seen by ``fit``.
+
+    References
+    ----------
+    Mardia, Kent and Laha (2016), "Score matching estimators for directional distributions", arXiv:1604.08470,
+    sections 3 and 4.
+
+    Examples
+    --------
+    >>> import scorematch
+    >>> true = scorematch.VonMisesFisher.from_params(mean_direction=[0.0, 0.0, 1.0], concentration=5.0)
+    >>> X = true.sample(5000, random_state=0)
+    >>> model = scorematch.VonMisesFisher().fit(X)
+    >>> bool(abs(model.concentration_ - 5) < 0.3)
+    True
+    """
+
+    _family: ClassVar[str] = "von_mises_fisher"
+    _required_params: ClassVar[tuple[str, ...]] = ("mean_direction", "concentration")
+
+    mean_direction_: Doubles
+    concentration_: float
+    _moments: Moments
+
+    def __init__(
+        self,
+        direction: Literal["joint", "mean"] = "joint",
+        *,
+        normalize: bool = False,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.direction = direction
+        self.normalize = normalize
+        self.n_jobs = n_jobs
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate the parameters by score matching, in one pass over the data.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Unit vectors, at least two columns.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+        """
+        self.__dict__.pop("_moments", None)
+        return self._add(X, sample_weight, reset=True)
+
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The block.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, on one scale for all blocks. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The estimator, fitted on all blocks so far.
+        """
+        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
+
+    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
+        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            Unit vectors. The model need not be fitted.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows; all 1 where None.
+
+        Returns
+        -------
+        gamma : ndarray of shape (n_features, n_features)
+            The mean of I − xxᵀ.
+        g : ndarray of shape (n_features,)
+            (d − 1) times the mean of x.
+        """
+        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
+        return _quadratic_form(self._moments_of(X, check_sample_weight(sample_weight, len(X))))
+
+    def hessian_diagonal(self, X: ArrayLike) -> Floats:
+        """Not defined on the sphere.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Raises
+        ------
+        ValueError
+            Always: coordinates of the surrounding space are no coordinates of the sphere, so that single second
+            derivatives have no meaning there. Use :meth:`hessian_trace`, the Laplace-Beltrami operator.
+        """
+        raise ValueError(
+            "hessian_diagonal has no meaning on the sphere: coordinates of the surrounding space are no coordinates "
+            "of the sphere. Use hessian_trace, the Laplace-Beltrami operator of log p"
+        )
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
+        """Draw from the fitted distribution.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        random_state : int, RandomState or None
+            Seed or generator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Exact, independent draws (SciPy's ``vonmises_fisher``).
+        """
+        from scipy.stats import uniform_direction, vonmises_fisher
+
+        from scorematch._sampling import check_sample_arguments
+
+        self._check_is_fitted()
+        random = check_sample_arguments(n_samples, random_state)
+        if self.concentration_ == 0:
+            draws = uniform_direction(self.n_features_in_).rvs(n_samples, random_state=random)
+        else:
+            draws = vonmises_fisher(self.mean_direction_, self.concentration_).rvs(n_samples, random_state=random)
+        return np.asarray(draws).reshape(n_samples, self.n_features_in_)
+
+    # -- what the base asks for ----------------------------------------------------------------------------------
+
+    def _domain(self) -> Domain:
+        return Sphere()
+
+    def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
+        X = check_samples(self, X, reset=reset, finite=finite)
+        if self.normalize:
+            directed = (X != 0).any(axis=1)
+            if not directed.all():
+                raise ValueError(f"row {int(np.argmin(directed))} of X is all zeros and cannot be rescaled to length 1")
+            X = _rescaled(X)
+        check_inside(X, self._domain(), None)
+        return X
+
+    def _check_training_samples(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+    ) -> tuple[Floats, Doubles | None]:
+        """Unit vectors and their weights, less the rows that have no direction."""
+        if not self.normalize:
+            X = self._check_samples(X, reset=reset)
+            return X, raw_sample_weight(sample_weight, len(X))
+        rows = check_samples(self, X, reset=reset)
+        weight = raw_sample_weight(sample_weight, len(rows))
+        directed = (rows != 0).any(axis=1)
+        if not directed.any():
+            raise ValueError("every row of X is all zeros: there are no directions to fit")
+        if not directed.all():
+            n_left_out = len(rows) - int(np.count_nonzero(directed))
+            warnings.warn(
+                f"{n_left_out} of {len(rows)} rows of X are all zeros, such as row {int(np.argmin(directed))}: they "
+                "have no direction and are left out",
+                UserWarning,
+                stacklevel=4,
+            )
+            rows, weight = rows[directed], None if weight is None else weight[directed]
+        return _rescaled(rows), weight
+
+    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
+        mean = check_parameter("mean_direction", params["mean_direction"], (None,))
+        concentration = float(check_parameter("concentration", params["concentration"], ()))
+        _check_dimension(len(mean))
+        length = float(np.linalg.norm(mean))
+        if abs(length - 1) > 1e-6:
+            raise ValueError(f"mean_direction must have length 1; got {length:.6g}")
+        if concentration < 0:
+            raise ValueError(f"concentration must not be negative; got {concentration}")
+        return len(mean), concentration * mean / length
+
+    def _set_params_from_theta(self) -> None:
+        self.concentration_ = float(np.linalg.norm(self.theta_))
+        if self.concentration_ > 0:
+            self.mean_direction_ = self.theta_ / self.concentration_
+        else:  # no direction is meant; any will do
+            self.mean_direction_ = np.eye(len(self.theta_))[0]
+        self.params_ = {
+            "mean_direction": self.mean_direction_,
+            "concentration": np.asarray(self.concentration_),
+        }
+
+    def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
+        if X.size < FEW_NUMBERS:
+            return super()._loss(X, sample_weight)
+        # Moments tell everything, and take one pass.
+        gamma, g = _quadratic_form(self._moments_of(X, sample_weight))
+
+        def loss(theta: Doubles) -> tuple[float, Doubles]:
+            slope = gamma @ theta
+            return float(theta @ (slope / 2 - g)), slope - g
+
+        return loss
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def _moments_of(self, X: Floats, weight: Doubles | None) -> Moments:
+        return Moments.of(X, weight, diagonal=False, n_threads=self._threads(), shift=np.zeros(X.shape[1]))
+
+    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
+        if self.direction not in DIRECTIONS:
+            raise ValueError(f"direction must be one of {DIRECTIONS}; got {self.direction!r}")
+        if reset:
+            self.__dict__.pop("_moments", None)
+        X, raw_weight = self._check_training_samples(X, sample_weight, reset=reset)
+        _check_dimension(X.shape[1])
+        weight = check_sample_weight(raw_weight, len(X))
+        moments = self._moments_of(X, weight)
+        if raw_weight is not None:
+            moments = moments.times(float(np.mean(raw_weight)))
+        if not reset:
+            moments = self._moments + moments
+        if moments.n_samples < 2:
+            raise ValueError("VonMisesFisher needs at least 2 samples; got n_samples = 1")
+        form = _quadratic_form(moments)
+        theta = _joint(form, moments) if self.direction == "joint" else _along_mean(form, moments)
+        self._moments = moments
+        self.objective_ = float(0.5 * theta @ form.gamma @ theta - form.g @ theta)
+        self.converged_, self.n_iter_ = True, 1
+        self._set_theta(theta)
+        return self
+
+
+def _rescaled(X: Floats) -> Floats:
+    """Rows of length 1; the largest entries first become 1, so that no square overflows."""
+    X = X / np.abs(X).max(axis=1, keepdims=True)
+    return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True))
+
+
+def _check_dimension(d: int) -> None:
+    if d < 2:
+        raise ValueError(f"VonMisesFisher needs at least 2 columns; got {d} (n_features = {d})")
+
+
+def _quadratic_form(moments: Moments) -> QuadraticForm:
+    d = len(moments.shift)
+    return QuadraticForm(np.eye(d) - moments.second_about_zero, (d - 1) * moments.mean)
+
+
+def _joint(form: QuadraticForm, moments: Moments) -> Doubles:
+    try:
+        return solve(form, moments.eps)
+    except SingularError as error:
+        raise ValueError(
+            "the concentration is infinite or not identified: the rows of X are all the same direction, or opposite "
+            "ones"
+        ) from error
+
+
+def _along_mean(form: QuadraticForm, moments: Moments) -> Doubles:
+    length = float(np.linalg.norm(moments.mean))
+    if length <= len(form.g) * moments.eps:
+        return np.zeros(len(form.g))  # the mean vanishes: no direction, and a concentration of 0
+    direction = moments.mean / length
+    curvature = float(direction @ form.gamma @ direction)
+    if curvature <= len(form.g) * moments.eps:
+        raise ValueError("the concentration is infinite: the rows of X are all the same direction")
+    return np.asarray(direction * (form.g @ direction) / curvature)

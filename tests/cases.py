@@ -1,0 +1,408 @@
+"""What the contract tests know of each family: generic models, data on the right domain, and the formula of log p.
+
+The formulas are written from the documented layout of θ, not from the library's code, and for any array module: with
+NumPy they give values, with JAX all derivatives. They are the independent truth of `test_contract.py`.
+
+A new family adds its cases here; `test_contract.py` fails where one is missing.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scorematch
+from scorematch import Log1p, MinPower, NonNegative, Power
+
+Formula = Callable[[Any, Any, Any], Any]  # (array module, θ, points (..., d)) -> log p (...)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A family in one variant, with generic parameters."""
+
+    name: str
+    family: str
+    n_features: int
+    parameters: dict[str, Any]  # arguments of from_params
+    formula: Formula
+    draw: Callable[[np.random.Generator, int], np.ndarray]
+    settings: tuple[dict[str, Any], ...] = ({},)  # constructor arguments: domain and weight
+    n_rows_for_threads: int = 100_000  # enough work for the engine to start threads
+    fit_options: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)  # of a fitted model, beyond what from_params sets
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A case on one of its domains, with one weight."""
+
+    case: Case
+    setting: dict[str, Any]
+    name: str
+
+    def model(self, **options: Any) -> Any:
+        model = getattr(scorematch, self.case.family).from_params(**self.case.parameters, **self.setting, **options)
+        for name, value in self.case.attributes.items():
+            setattr(model, name, value)
+        model._set_theta(model.theta_)
+        return model
+
+    def unfitted(self, **options: Any) -> Any:
+        constructor = getattr(scorematch, self.case.family)
+        own = {name: self.case.parameters[name] for name in constructor().get_params() if name in self.case.parameters}
+        return constructor(**{**own, **self.setting, **self.case.fit_options, **options})
+
+    @property
+    def weight(self) -> Any:
+        return self.setting.get("weight")
+
+    @property
+    def on_sphere(self) -> bool:
+        return self.case.family == "VonMisesFisher"
+
+    @property
+    def has_quadratic_form(self) -> bool:
+        return hasattr(getattr(scorematch, self.case.family), "quadratic_form")
+
+    def data(self, n: int, seed: int = 0) -> np.ndarray:
+        """`n` points in the domain, float64.
+
+        But for the sphere they are numbers that float32 holds too, so that both float types see the same points.
+        """
+        X = self.case.draw(np.random.default_rng(seed), n)
+        if self.on_sphere:
+            return X
+        X = X.astype(np.float32).astype(np.float64)
+        if self.weight is None:
+            return X
+        X = np.abs(X)
+        if n > 2 and self.case.n_features > 1:
+            # The boundary itself, where its weight has a derivative, and the kink of a capped weight.
+            if getattr(self.weight, "p", 1.0) >= 1:
+                X[0, 0] = 0
+            if isinstance(self.weight, MinPower):
+                X[1, 1] = np.broadcast_to(self.weight.c, self.case.n_features)[1]
+        return X
+
+    def h(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The weight of each coordinate and its derivative; 1 and 0 where there is none."""
+        return (np.ones_like(X), np.zeros_like(X)) if self.weight is None else self.weight(X)
+
+
+# -- Gaussian -----------------------------------------------------------------------------------------------------
+
+
+def symmetric_index(d: int) -> np.ndarray:
+    """Where entry (i, j) of a symmetric matrix stands among those of its upper triangle, taken row by row."""
+    index = np.zeros((d, d), dtype=int)
+    counter = 0
+    for i in range(d):
+        for j in range(i, d):
+            index[i, j] = index[j, i] = counter
+            counter += 1
+    return index
+
+
+def gaussian_formula(covariance_type: str) -> Formula:
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        d = x.shape[-1]
+        upper, linear = theta[:-d], theta[-d:]
+        precision = upper[symmetric_index(d)] if covariance_type == "full" else xp.eye(d) * upper  # (d,) or (1,)
+        return xp.sum(x * (linear - x @ precision / 2), axis=-1)
+
+    return log_density
+
+
+def generic_covariance(random: np.random.Generator, d: int, kind: str) -> np.ndarray:
+    """A covariance of order 1 in the shape that `kind` asks for: "full", "diag" or "spherical"."""
+    if kind == "spherical":
+        return np.asarray(random.uniform(0.5, 1.5))
+    if kind == "diag":
+        return random.uniform(0.4, 1.6, d)
+    root = random.normal(size=(d, d)) / np.sqrt(d)
+    return root @ root.T + 0.4 * np.eye(d)
+
+
+def orthant_settings(d: int) -> tuple[dict[str, Any], ...]:
+    caps = tuple(float(c) for c in np.linspace(0.5, 1.5, d).astype(np.float32))
+    weights = (MinPower(c=1.0, p=1.0), MinPower(c=caps, p=1.5), Power(2.0), Power(0.5), Log1p())
+    return tuple({"domain": NonNegative(), "weight": weight} for weight in weights)
+
+
+def gaussian(covariance_type: str, d: int) -> Case:
+    random = np.random.default_rng(17 * d)
+    parameters = {
+        "covariance_type": covariance_type,
+        "mean": random.normal(size=d),
+        "covariance": generic_covariance(random, d, covariance_type),
+    }
+    mixing, shift = random.normal(size=(d, d)) / np.sqrt(d), random.normal(size=d)
+    return Case(
+        f"gaussian-{covariance_type}",
+        "Gaussian",
+        d,
+        parameters,
+        gaussian_formula(covariance_type),
+        lambda random, n: random.normal(size=(n, d)) @ mixing + random.normal(size=(n, d)) / 2 + shift,
+        ({}, *orthant_settings(d)),
+        n_rows_for_threads=200_000,
+    )
+
+
+def indefinite_gaussian(d: int) -> Case:
+    """What the truncation alone makes a density."""
+    random = np.random.default_rng(23)
+    precision = np.eye(d)
+    precision[0, 1] = precision[1, 0] = 1.2
+    case = gaussian("full", d)
+    return Case(
+        "gaussian-indefinite",
+        "Gaussian",
+        d,
+        {"mean": random.normal(size=d), "precision": precision},
+        case.formula,
+        case.draw,
+        orthant_settings(d)[:1],
+    )
+
+
+# -- Gaussian mixture ---------------------------------------------------------------------------------------------
+
+
+def inverse_and_log_determinant(xp: Any, matrices: Any) -> tuple[Any, Any]:
+    """Gauss-Jordan elimination of a stack of positive definite matrices.
+
+    JAX takes many times as long to compile the derivatives of its own.
+    """
+    d = matrices.shape[-1]
+    augmented = xp.concatenate([matrices, np.eye(d) * np.ones((len(matrices), 1, 1))], axis=-1)
+    rows = [augmented[:, i] for i in range(d)]
+    log_determinant = 0.0
+    for k in range(d):
+        pivot = rows[k][:, k : k + 1]
+        log_determinant = log_determinant + xp.log(pivot[:, 0])
+        rows[k] = rows[k] / pivot
+        rows = [row if i == k else row - row[:, k : k + 1] * rows[k] for i, row in enumerate(rows)]
+    return xp.stack([row[:, d:] for row in rows], axis=1), log_determinant
+
+
+def mixture_formula(covariance_type: str, n_components: int, floor: float) -> Formula:
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        d = x.shape[-1]
+        ratio, theta = theta[: n_components - 1], theta[n_components - 1 :]
+        means, spread = theta[: n_components * d].reshape(n_components, d), theta[n_components * d :]
+        if covariance_type in ("full", "tied"):
+            position = symmetric_index(d)  # that of the lower triangle follows from counting its rows
+            for i in range(d):
+                position[i, : i + 1] = i * (i + 1) // 2 + np.arange(i + 1)
+            packed = spread.reshape(-1, d * (d + 1) // 2)[:, position]
+            lower = np.tri(d, k=-1)
+            root = xp.where(lower, packed, 0.0) + xp.where(np.eye(d), xp.exp(packed * np.eye(d)), 0.0)
+            covariances = root @ xp.swapaxes(root, -1, -2) + floor * np.eye(d)
+        else:
+            variances = xp.exp(spread.reshape(n_components, -1)) ** 2 + floor
+            covariances = variances[:, :, None] * np.eye(d)
+        precisions, log_determinants = inverse_and_log_determinant(xp, covariances * np.ones((n_components, 1, 1)))
+        delta = x[..., None, :] - means
+        distance = xp.einsum("...ki,kij,...kj->...k", delta, precisions, delta)
+        log_weights = xp.concatenate([ratio, np.zeros(1)])
+        terms = log_weights - log_determinants / 2 - distance / 2
+        largest = xp.max(terms, axis=-1, keepdims=True)
+        return largest[..., 0] + xp.log(xp.sum(xp.exp(terms - largest), axis=-1))
+
+    return log_density
+
+
+def mixture(covariance_type: str, d: int, n_components: int = 3, floor: float = 0.0) -> Case:
+    random = np.random.default_rng(1000 * n_components + d)
+    means = random.normal(scale=1.5, size=(n_components, d))
+    kind = "full" if covariance_type == "tied" else covariance_type
+    covariances = np.stack([generic_covariance(random, d, kind) for _ in range(n_components)])
+    weights = random.uniform(0.5, 1.5, n_components)
+    parameters = {
+        "covariance_type": covariance_type,
+        "weights": weights / weights.sum(),
+        "means": means,
+        "covariances": covariances[0] if covariance_type == "tied" else covariances,
+    }
+
+    def draw(random: np.random.Generator, n: int) -> np.ndarray:
+        # Further apart than the model's, so that fits do not end in a collapse.
+        return 2 * means[random.integers(n_components, size=n)] + random.normal(size=(n, d))
+
+    return Case(
+        f"gaussian-mixture-{covariance_type}" + ("-floor" if floor else ""),
+        "GaussianMixture",
+        d,
+        parameters,
+        mixture_formula(covariance_type, n_components, floor),
+        draw,
+        ({}, *(orthant_settings(d)[:1] if floor else orthant_settings(d))),
+        n_rows_for_threads=16_000,
+        fit_options={"n_components": n_components, "n_init": 2, "max_iter": 4, "random_state": 0},
+        attributes={"_floor": floor},
+    )
+
+
+# -- Independent components ---------------------------------------------------------------------------------------
+
+
+def ica_formula(
+    nonlinearity: str, shape: tuple[int, int], mean: np.ndarray, coefficients: np.ndarray | None
+) -> Formula:
+    m, d = shape
+
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        alpha = theta[m * d :] if coefficients is None else coefficients
+        power, rate = (1.0, 1.0) if nonlinearity == "logcosh" else (2.0, np.pi / (2 * np.sqrt(3)))
+        s = rate * ((x - mean) @ theta[: m * d].reshape(m, d).T)
+        log_cosh = xp.logaddexp(s, -s) - np.log(2)
+        return -power * xp.sum(alpha * log_cosh, axis=-1)
+
+    return log_density
+
+
+def ica(
+    nonlinearity: str, m: int, d: int, *, fit_coefficients: bool = False, centred: bool = True, name: str = ""
+) -> Case:
+    random = np.random.default_rng(100 * m + d)
+    components = random.normal(size=(m, d)) / np.sqrt(d) + 0.7 * np.eye(m, d)
+    coefficients = random.uniform(0.5, 1.5, m)
+    mean = np.zeros(d) if centred else random.normal(size=d)
+    parameters = {
+        "nonlinearity": nonlinearity,
+        "fit_coefficients": fit_coefficients,
+        "components": components,
+        "coefficients": coefficients,
+        "mean": mean,
+    }
+    mixing = np.linalg.pinv(0.7 * np.eye(d) + random.normal(size=(d, d)) / 3)
+    return Case(
+        f"ica-{nonlinearity}{name}",
+        "ICA",
+        d,
+        parameters,
+        ica_formula(nonlinearity, (m, d), mean, None if fit_coefficients else coefficients),
+        lambda random, n: random.laplace(scale=np.sqrt(0.5), size=(n, d)) @ mixing.T + mean,
+        n_rows_for_threads=32_000,
+        fit_options={"n_components": m, "max_iter": 8, "random_state": 0, "whiten": m <= d},
+    )
+
+
+# -- Von Mises-Fisher ---------------------------------------------------------------------------------------------
+
+
+def von_mises_fisher(d: int) -> Case:
+    direction = np.random.default_rng(d).normal(size=d)
+    direction /= np.linalg.norm(direction)
+
+    def draw(random: np.random.Generator, n: int) -> np.ndarray:
+        X = random.normal(size=(n, d)) + direction
+        return X / np.linalg.norm(X, axis=1, keepdims=True)
+
+    return Case(
+        f"von-mises-fisher-{d}",
+        "VonMisesFisher",
+        d,
+        {"mean_direction": direction, "concentration": 2.3},
+        lambda xp, theta, x: x @ theta,
+        draw,
+        n_rows_for_threads=300_000,
+    )
+
+
+# -- All of them --------------------------------------------------------------------------------------------------
+
+CASES = (
+    *(gaussian(covariance_type, d=4) for covariance_type in ("full", "diag", "spherical")),
+    indefinite_gaussian(d=3),
+    *(mixture(covariance_type, d=3) for covariance_type in ("full", "tied", "diag", "spherical")),
+    # The floor is the same code for all matrices, and for all variances.
+    *(mixture(covariance_type, d=3, floor=0.3) for covariance_type in ("full", "diag")),
+    # Fewer than twice as many components as features go by their Gram matrix, the others by the score function.
+    ica("logcosh", 4, 4),
+    ica("logistic", 4, 4, centred=False, name="-off-centre"),
+    ica("logcosh", 2, 4, name="-fewer"),
+    ica("logistic", 9, 4, name="-many"),
+    ica("logcosh", 6, 4, fit_coefficients=True, centred=False, name="-coefficients"),
+    ica("logistic", 9, 4, fit_coefficients=True, name="-many-coefficients"),
+    von_mises_fisher(2),
+    von_mises_fisher(5),
+)
+
+
+@functools.cache
+def examples_of(case: Case) -> list[Example]:
+    found = []
+    for setting in case.settings:
+        weight = setting.get("weight")
+        name = "" if weight is None else f"{type(weight).__name__.lower()}{getattr(weight, 'p', '')}"
+        found.append(Example(case, setting, f"{case.name}-{name}" if name else case.name))
+    return found
+
+
+EXAMPLES = [example for case in CASES for example in examples_of(case)]
+# The first and the last domain of each case, for tests where all would tell no more.
+FEW_EXAMPLES = [example for case in CASES for example in dict.fromkeys([examples_of(case)[0], examples_of(case)[-1]])]
+# Fits that go by iteration to a minimum. (Free coefficients of many components have none: opposite ones grow for ever.)
+ITERATIVE = [
+    "gaussian-mixture-full",
+    "gaussian-mixture-tied",
+    "gaussian-mixture-diag",
+    "gaussian-mixture-spherical",
+    "ica-logcosh",
+    "ica-logistic-off-centre",
+    "ica-logcosh-fewer",
+]
+
+
+# -- The truth, by automatic differentiation ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Compiled functions of one formula."""
+
+    derivatives: Callable[..., Any]  # (θ, X) -> log p (n,), ∇ (n, d), diagonal of the Hessian (n, d)
+    objective: Callable[..., Any]  # (θ, X, h, h′, sample weights) -> J, its gradient
+
+
+@functools.cache
+def truth(formula: Formula, on_sphere: bool) -> Truth:
+    """By JAX, in double precision.
+
+    On the sphere log p is extended to x ↦ log p(x/|x|). Its gradient at |x| = 1 is then the tangential gradient and its
+    Laplacian the Laplace-Beltrami operator: a way that shares nothing with the one the library goes.
+    """
+    # Compiling takes longer than everything else; the code it makes runs for milliseconds. Read at the first use.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+
+    def log_density(theta: Any, x: Any) -> Any:
+        return formula(jnp, theta, x / jnp.linalg.norm(x) if on_sphere else x)
+
+    gradient = jax.grad(log_density, argnums=1)
+
+    def hessian_diagonal(theta: Any, x: Any) -> Any:
+        return jnp.diagonal(jax.hessian(log_density, argnums=1)(theta, x))
+
+    def hyvarinen_score(theta: Any, x: Any, h: Any, dh: Any) -> Any:
+        psi = gradient(theta, x)
+        return jnp.sum(h * (psi**2 / 2 + hessian_diagonal(theta, x)) + dh * psi)
+
+    def objective(theta: Any, X: Any, h: Any, dh: Any, sample_weight: Any) -> Any:
+        rho = jax.vmap(hyvarinen_score, (None, 0, 0, 0))(theta, X, h, dh)
+        return jnp.sum(sample_weight * rho) / jnp.sum(sample_weight)
+
+    def derivatives(theta: Any, x: Any) -> Any:
+        return log_density(theta, x), gradient(theta, x), hessian_diagonal(theta, x)
+
+    return Truth(jax.jit(jax.vmap(derivatives, (None, 0))), jax.jit(jax.value_and_grad(objective)))

@@ -206,7 +206,7 @@ class GaussianMixture final : public Density<T> {
         }
     };
 
-    void gradient_full(const double* sums, double* out) const noexcept {
+    void gradient_full(const double* sums, double* out) const {
         const index d = d_, n_components = n_components_;
         double* const mean_gradient = out + n_components - 1;
         const double* const coordinates = sums + curvature_sums();
@@ -232,7 +232,7 @@ class GaussianMixture final : public Density<T> {
         }
     }
 
-    void gradient_tied(const double* sums, double* out) const noexcept {
+    void gradient_tied(const double* sums, double* out) const {
         const index d = d_, n_components = n_components_, square = n_components * n_components;
         double* const mean_gradient = out + n_components - 1;
         const double* const coordinates = sums + curvature_sums();
@@ -281,7 +281,7 @@ class GaussianMixture final : public Density<T> {
         parameters_.cholesky_gradient(0, h, matrices[1], all_shares, out);
     }
 
-    void gradient_diagonal(const double* sums, double* out) const noexcept {
+    void gradient_diagonal(const double* sums, double* out) const {
         const index d = d_, n_components = n_components_;
         double* const mean_gradient = out + n_components - 1;
         const double* const coordinates = sums + curvature_sums();

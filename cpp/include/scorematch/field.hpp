@@ -46,7 +46,7 @@ struct WeightValue {
 template <class T>
 struct PowerWeight {
     T exponent;
-    WeightValue<T> operator()(Pack<T> x, index /*coordinate*/) const {
+    WeightValue<T> operator()(Pack<T> x, index /*coordinate*/) const noexcept {
         return {power<T>(x, exponent), exponent * power<T>(x, exponent - 1)};
     }
 };
@@ -56,7 +56,7 @@ template <class T>
 struct MinPowerWeight {
     T exponent;
     const double* caps;
-    WeightValue<T> operator()(Pack<T> x, index coordinate) const {
+    WeightValue<T> operator()(Pack<T> x, index coordinate) const noexcept {
         const Pack<T> cap = broadcast(static_cast<T>(caps[coordinate]));
         const Pack<T> capped = minimum<T>(x, cap);
         const Pack<T> slope = exponent * power<T>(capped, exponent - 1);
@@ -67,7 +67,9 @@ struct MinPowerWeight {
 // h = log(1 + x).
 template <class T>
 struct Log1pWeight {
-    WeightValue<T> operator()(Pack<T> x, index /*coordinate*/) const { return {log1p<T>(x), T(1) / (T(1) + x)}; }
+    WeightValue<T> operator()(Pack<T> x, index /*coordinate*/) const noexcept {
+        return {log1p<T>(x), T(1) / (T(1) + x)};
+    }
 };
 
 template <class T, class Weight>

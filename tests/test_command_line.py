@@ -490,7 +490,7 @@ def test_wrong_options(run, arguments, message):
 def test_wrong_values_of_model_options(run):
     arguments = ("fit", "--dataset", "iris", "--model", "gaussian-mixture", "--n-components")
     assert "'three' is not an integer" in run(*arguments, "three").error
-    assert "n_components must be an integer of at least 1" in run(*arguments, "0").error
+    assert "--n-components must be an integer of at least 1" in run(*arguments, "0").error
 
 
 @pytest.mark.parametrize(
@@ -533,6 +533,7 @@ def test_messages_of_the_library_speak_of_flags():
         "covariance_type='diag' or 'spherical'": "--covariance-type diag or 'spherical'",
         "whiten=False, or whiten=True": "--no-whiten, or --whiten",
         "n_components=3.": "--n-components 3.",
+        "a larger max_iter, or more starts (n_init)": "a larger --max-iter, or more starts (--n-init)",
     }.items():
         assert options.in_flags(message, known) == expected
 

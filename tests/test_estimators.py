@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import scorematch
-from scorematch import ICA, Gaussian, GaussianMixture, MinPower, NonNegative, RealSpace, VonMisesFisher
+from scorematch import ICA, Gaussian, GaussianMixture, MinPower, NonNegative, RealSpace, Sphere, VonMisesFisher
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -18,6 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 RNG = np.random.default_rng(0)
 X = RNG.normal([0.0, 1.0, 2.0], size=(200, 3))
 S = X / np.linalg.norm(X, axis=1, keepdims=True)
+MIXTURE = {"weights": [0.5, 0.5], "means": [[0.0], [1.0]], "covariances": [[[1.0]], [[2.0]]]}
 
 # One of each family, and data for it.
 MODELS = {
@@ -144,6 +145,8 @@ def test_bad_calls(model, data):
         (lambda: Gaussian.from_params(mean=[0, np.nan], covariance=np.eye(2)), "finite"),
         (lambda: Gaussian("square").fit(X), "covariance_type must be one of"),
         (lambda: Gaussian(domain=NonNegative()).fit(np.abs(X)), "needs a weight.*wrong"),
+        (lambda: Gaussian(domain=Sphere()).fit(S), r"Gaussian has no domain Sphere\(\); use RealSpace\(\) or NonNeg"),
+        (lambda: GaussianMixture.from_params(**MIXTURE, domain=Sphere()), r"GaussianMixture has no domain Sphere"),
         (lambda: Gaussian(domain=RealSpace(), weight=MinPower()).fit(X), "no boundary"),
         (lambda: Gaussian(domain=NonNegative(), weight=MinPower()).fit(X - 5), "row 0 does not.*negative"),
         (lambda: MinPower(c=-1.0), "c must be positive"),

@@ -15,6 +15,7 @@ from scorematch import _core
 from scorematch._field import check_inside, make_field
 from scorematch._threads import effective_threads
 from scorematch._validation import Floats, check_sample_weight, check_samples, check_theta
+from scorematch.domains import Domain, NonNegative, RealSpace
 
 # θ to J(θ) and its gradient.
 Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
@@ -32,6 +33,8 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
     # Parameters that from_params needs, and those that it may be given.
     _required_params: ClassVar[tuple[str, ...]]
     _optional_params: ClassVar[tuple[str, ...]] = ()
+    # Domains that it can be put on.
+    _domains: ClassVar[tuple[type[Domain], ...]] = (RealSpace, NonNegative)
     # Attributes that, beside theta_, make the fitted model: what a file must hold.
     _state: ClassVar[tuple[str, ...]] = ()
 
@@ -325,7 +328,11 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         return _core.Family(self._family, self._variant(), self.n_features_in_, self._size(), self._constants())
 
     def _field(self) -> _core.Field:
-        return make_field(self._domain(), self._weight())
+        domain = self._domain()
+        if isinstance(domain, Domain) and not isinstance(domain, self._domains):
+            known = " or ".join(f"{cls.__name__}()" for cls in self._domains)
+            raise ValueError(f"{type(self).__name__} has no domain {domain!r}; use {known}")
+        return make_field(domain, self._weight())
 
     def _threads(self) -> int:
         return effective_threads(getattr(self, "n_jobs", None))

@@ -19,7 +19,7 @@ from scorematch._validation import (
     check_sample_weight,
     check_symmetric,
 )
-from scorematch.domains import Domain, NonNegative, Sphere
+from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -227,10 +227,6 @@ class Gaussian(ScoreMatchingEstimator):
         if self.covariance_type not in COVARIANCE_TYPES:
             raise ValueError(f"covariance_type must be one of {COVARIANCE_TYPES}; got {self.covariance_type!r}")
 
-    def _check_domain(self) -> None:
-        if isinstance(self.domain, Sphere):
-            raise ValueError("Gaussian has no domain Sphere(); use RealSpace() or NonNegative()")
-
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
         self._check_covariance_type()
         mean = check_parameter("mean", params["mean"], (None,))
@@ -284,7 +280,6 @@ class Gaussian(ScoreMatchingEstimator):
     def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
         self._check_covariance_type()
         self._field()
-        self._check_domain()
         # On all of space the sums themselves tell whether X is finite, at no cost.
         X = self._check_samples(X, reset=reset, finite=isinstance(self.domain, NonNegative))
         weight = check_sample_weight(sample_weight, len(X))

@@ -153,7 +153,7 @@ def trust_region_step(eigenvalues: Doubles, slope: Doubles, radius: float) -> Do
     if excess(least) <= 0:  # no slope along the lowest direction: any length along it will do
         step = -slope / (gaps + least)
         step[0] = np.sqrt(max(0.0, radius**2 - step[1:] @ step[1:]))
-        return step
+        return np.asarray(step)
     # In the logarithm, in which it spans many powers of ten.
     exponent = brentq(lambda e: excess(np.exp(e)), np.log(least), np.log(most), xtol=1e-6, rtol=1e-12)
     return np.asarray(-slope / (gaps + np.exp(exponent)))

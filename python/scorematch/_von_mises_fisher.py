@@ -78,6 +78,7 @@ class VonMisesFisher(ScoreMatchingEstimator):
 
     _family: ClassVar[str] = "von_mises_fisher"
     _required_params: ClassVar[tuple[str, ...]] = ("mean_direction", "concentration")
+    _domains: ClassVar[tuple[type[Domain], ...]] = (Sphere,)
 
     mean_direction_: Doubles
     concentration_: float

@@ -11,9 +11,13 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scorematch._cli.messages import CommandError, did_you_mean
+from scorematch.domains import Domain
+
+if TYPE_CHECKING:
+    from scorematch._base import ScoreMatchingEstimator
 
 # Constructor arguments for which `fit` has options of its own, the same for every model.
 COMMON = ("n_jobs", "random_state", "verbose")
@@ -36,6 +40,8 @@ class Option:
     annotation: Any
     default: Any
     help: str
+    # Of the domains, those that the family can be put on.
+    domains: tuple[type, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -56,7 +62,8 @@ class Option:
             return {}
         public = vars(sys.modules[base.__module__])
         classes = (public[name] for name in public.get("__all__", ()))
-        return {kebab(cls.__name__): cls for cls in classes if issubclass(cls, base) and cls is not base}
+        kinds = [cls for cls in classes if issubclass(cls, base) and cls is not base]
+        return {kebab(cls.__name__): cls for cls in kinds if cls in self.domains or base is not Domain}
 
     @property
     def flags(self) -> str:
@@ -122,12 +129,18 @@ def destination(name: str) -> str:
     return f"model option {name}"
 
 
-def model_options(cls: type) -> list[Option]:
+def model_options(cls: type[ScoreMatchingEstimator]) -> list[Option]:
     """The options of a family, those that all models share left out."""
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    hints = typing.get_type_hints(cls.__init__)
     descriptions = _documented(cls, "Parameters")
     options = [
-        Option(name, _without_none(hints.get(name, Any)), parameter.default, descriptions.get(name, ("", ""))[1])
+        Option(
+            name,
+            _without_none(hints.get(name, Any)),
+            parameter.default,
+            descriptions.get(name, ("", ""))[1],
+            cls._domains,
+        )
         for name, parameter in constructor(cls).items()
         if name not in COMMON
     ]
@@ -179,6 +192,8 @@ def in_flags(message: str, options: Iterable[Option]) -> str:
             message = re.sub(rf"\b{option.name}=False\b", f"--no-{option.flag[2:]}", message)
         else:
             message = re.sub(rf"\b{option.name}='?([\w.+-]*\w)'?", rf"{option.flag} \1", message)
+        if "_" in option.name:  # no word but its name
+            message = re.sub(rf"\b{option.name}\b", option.flag, message)
     return message
 
 

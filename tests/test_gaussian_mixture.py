@@ -1,5 +1,8 @@
 """Mixtures of Gaussians: recovery, starts, the covariance floor."""
 
+import tracemalloc
+import warnings
+
 import numpy as np
 import pytest
 from scorematch import Gaussian, GaussianMixture
@@ -114,3 +117,28 @@ def test_many_components_and_features(kind, n_components, d):
     ahead, behind = (model.loss_and_grad(model.theta_ + step * direction, X)[0] for step in (1e-5, -1e-5))
     assert np.isfinite(loss)
     assert slope @ direction == pytest.approx((ahead - behind) / 2e-5, rel=1e-5, abs=1e-6 * abs(loss))
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "random"])
+def test_fitting_many_rows_takes_little_memory(init_params):
+    """Neither starts nor the check of the weights hold anything for each row."""
+    true = GaussianMixture.from_params(weights=WEIGHTS, means=MEANS, covariances=COVARIANCES["full"])
+    X = true.sample(3_000_000, random_state=1)
+    model = GaussianMixture(2, init_params=init_params, n_init=1, max_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one iteration is not enough
+        model.fit(X[:1000])
+        tracemalloc.start()
+        model.fit(X)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 0.5 * X.nbytes
+
+
+def test_starts_of_large_data_are_among_the_rows_that_count():
+    """k-means sees a part of large data; rows of weight zero are never in it."""
+    random = np.random.default_rng(0)
+    rows = np.concatenate([random.normal(100.0, 1.0, (300_000, 1)), random.normal(size=(2000, 1))])
+    weight = np.repeat([0.0, 1.0], [300_000, 2000])
+    model = GaussianMixture(n_init=1, random_state=0).fit(rows, sample_weight=weight)
+    np.testing.assert_allclose(model.means_[0], rows[300_000:].mean(axis=0), atol=1e-5)

@@ -28,6 +28,10 @@ REMEDIES_OF_COLLAPSE = (
 )
 # Standard error of the logarithm of a ratio of weights beyond which a warning says that it is hardly determined.
 MOST_WEIGHT_ERROR = 0.5
+# What k-means looks at, in numbers: of more rows a random part, which tells as much of where to start.
+MOST_CLUSTERED_NUMBERS = 200_000
+# Rows whose terms are held at a time.
+BLOCK = 65536
 
 
 class GaussianMixture(ScoreMatchingEstimator):
@@ -52,7 +56,8 @@ class GaussianMixture(ScoreMatchingEstimator):
     n_init : int, default=3
         Number of starts, of which the best is kept.
     init_params : {"kmeans", "random"}, default="kmeans"
-        Starts from the clusters of k-means, or from rows of the data picked at random as means.
+        Starts from the clusters of k-means, or from rows of the data picked at random as means. Of large data (more
+        than 200 000 numbers, and 100 rows a component) k-means sees a random part.
     reg_covar : float, default=1e-10
         Covariance floor, as a share of the smallest variance of a column: that much is part of the diagonal of every
         covariance. The objective has no lower bound without it: a component that collapses on one point, or on a few
@@ -374,28 +379,33 @@ class GaussianMixture(ScoreMatchingEstimator):
 
         From derivatives of each sample's term and of the gradient, by differences.
         """
-        n_ratios = self.n_components - 1
-        family, loss, step = self._compiled(), self._loss(X, sample_weight), 1e-2
-        slopes, curvature = np.empty((n_ratios, len(X))), np.empty((n_ratios, n_ratios))
-        for k in range(n_ratios):
-            values, gradients = [], []
-            for sign in (1, -1):
-                moved = theta.copy()
-                moved[k] += sign * step
-                terms = _core.evaluate(
-                    family, moved, X, self._field(), ["norm_term", "hessian_term"], self._threads(), None
+        n_ratios, step = self.n_components - 1, 1e-2
+        family, loss = self._compiled(), self._loss(X, sample_weight)
+        steps = step * np.eye(n_ratios, len(theta))
+
+        def slopes(rows: slice) -> Doubles:
+            differences = []
+            for one in steps:
+                ahead, behind = (
+                    _core.evaluate(
+                        family, moved, X[rows], self._field(), ["norm_term", "hessian_term"], self._threads(), None
+                    )
+                    for moved in (theta + one, theta - one)
                 )
-                values.append(terms["norm_term"].astype(np.float64) + terms["hessian_term"])
-                gradients.append(loss(moved)[1][:n_ratios])
-            slopes[k] = (values[0] - values[1]) / (2 * step)
-            curvature[k] = (gradients[0] - gradients[1]) / (2 * step)
-        if sample_weight is not None:
-            slopes *= sample_weight
+                differences.append(sum(ahead[term].astype(np.float64) - behind[term] for term in ahead))
+            weight = 1.0 if sample_weight is None else sample_weight[rows]
+            return np.stack(differences) * (weight / (2 * step))
+
+        curvature = np.stack([loss(theta + one)[1] - loss(theta - one)[1] for one in steps])[:, :n_ratios] / (2 * step)
+        squares = np.zeros((n_ratios, n_ratios))
+        for first in range(0, len(X), BLOCK):
+            block = slopes(slice(first, first + BLOCK))
+            squares += block @ block.T
         eigenvalues, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
         undetermined = eigenvalues <= 1e-9 * np.abs(eigenvalues).max()
-        # The sandwich H⁻¹SH⁻¹/n, row by row of H⁻¹ = VΛ⁻¹Vᵀ.
+        # The sandwich H⁻¹SH⁻¹/n², with H⁻¹ = VΛ⁻¹Vᵀ.
         inverse = (vectors / np.where(undetermined, np.inf, eigenvalues)) @ vectors.T
-        errors = np.linalg.norm(inverse @ slopes, axis=1) / len(X)
+        errors = np.sqrt(np.einsum("ij,jk,ik->i", inverse, squares, inverse)) / len(X)
         return np.where((vectors[:, undetermined] ** 2).sum(axis=1) > 1e-6, np.inf, errors)
 
     def _theta_scale(self, scales: Doubles) -> Doubles:
@@ -421,13 +431,21 @@ class GaussianMixture(ScoreMatchingEstimator):
 
     def _start_from_rows(self, X: Floats, sample_weight: Doubles | None, variances: Doubles, seed: int) -> Doubles:
         chance = None if sample_weight is None else sample_weight / sample_weight.sum()
-        rows = np.random.RandomState(seed).choice(len(X), self.n_components, replace=False, p=chance)
+        rows = np.random.default_rng(seed).choice(len(X), self.n_components, replace=False, p=chance)
         spread = np.tile(np.diag(variances), (self.n_components, 1, 1))
         return self._start(np.full(self.n_components, 1 / self.n_components), X[rows].astype(np.float64), spread)
 
     def _start_from_clusters(self, X: Floats, sample_weight: Doubles | None, variances: Doubles, seed: int) -> Doubles:
         from sklearn.cluster import KMeans
 
+        most = max(MOST_CLUSTERED_NUMBERS // X.shape[1], 100 * self.n_components)
+        positive = None if sample_weight is None else np.flatnonzero(sample_weight)
+        n_rows = len(X if positive is None else positive)
+        if n_rows > most:
+            # A row that is drawn twice counts once: a permutation of all rows would take as much memory as a column.
+            drawn = np.unique(np.random.default_rng(seed).integers(n_rows, size=most))
+            rows = drawn if positive is None else positive[drawn]
+            X, sample_weight = X[rows], None if sample_weight is None else sample_weight[rows]
         scale = np.sqrt(variances).astype(X.dtype)
         with warnings.catch_warnings():  # fewer distinct rows than clusters: the floor's warning will tell
             warnings.simplefilter("ignore")

@@ -55,24 +55,32 @@ template <int stage, int size, class T>
     }
 }
 
-// The features of a pack of samples from `feature` on, `size` at a time and what is left size/2, ..., 1 at a time.
+// `size` features of a pack of samples, from `feature` on.
+template <int size, class T>
+[[gnu::always_inline]] inline void transpose_block(const T* data, index row_stride, index feature, const double* origin,
+                                                   Rows<T> rows) {
+    constexpr int width = static_cast<int>(pack_size<T>);
+    Pack<T> x[size];
+    SCOREMATCH_UNROLL
+    for (int i = 0; i < size; ++i)
+        x[i] = load_pieces<width / size, size>(data + feature + i * row_stride, size * row_stride);
+    transpose_squares<0, size, T>(x);
+    SCOREMATCH_UNROLL
+    for (int i = 0; i < size; ++i) {
+        const T o = origin == nullptr ? T(0) : static_cast<T>(origin[feature + i]);
+        store<T>(rows[feature + i], x[i] - broadcast(o));
+    }
+}
+
+// The features from `feature` on, at least two of them in all: `size` at a time, and what is left size/2, ..., 2 at a
+// time. A last one goes with its neighbour, which is done twice: a pack of single numbers would take longer.
 template <int size, class T>
 [[gnu::always_inline]] inline void transpose_pack(const T* data, index row_stride, index feature, index n_features,
                                                   const double* origin, Rows<T> rows) {
-    constexpr int width = static_cast<int>(pack_size<T>);
-    for (; feature + size <= n_features; feature += size) {
-        Pack<T> x[size];
-        SCOREMATCH_UNROLL
-        for (int i = 0; i < size; ++i)
-            x[i] = load_pieces<width / size, size>(data + feature + i * row_stride, size * row_stride);
-        transpose_squares<0, size, T>(x);
-        SCOREMATCH_UNROLL
-        for (int i = 0; i < size; ++i) {
-            const T o = origin == nullptr ? T(0) : static_cast<T>(origin[feature + i]);
-            store<T>(rows[feature + i], x[i] - broadcast(o));
-        }
-    }
-    if constexpr (size > 1) transpose_pack<size / 2, T>(data, row_stride, feature, n_features, origin, rows);
+    for (; feature + size <= n_features; feature += size)
+        transpose_block<size, T>(data, row_stride, feature, origin, rows);
+    if constexpr (size > 2) transpose_pack<size / 2, T>(data, row_stride, feature, n_features, origin, rows);
+    else if (feature < n_features) transpose_block<2, T>(data, row_stride, n_features - 2, origin, rows);
 }
 
 // Writes `count` samples from `first` on, less their origin, to the lanes of as many rows as there are features.
@@ -83,7 +91,7 @@ inline void transpose_samples(const Samples<T>& samples, index first, index coun
     const index d = samples.n_features;
     const double* origin = samples.origin;
     index lane = 0;
-    if (samples.column_stride == 1)
+    if (samples.column_stride == 1 && d > 1)
         for (; lane + width <= count; lane += width)
             transpose_pack<static_cast<int>(width), T>(data + lane * samples.row_stride, samples.row_stride, 0, d,
                                                        origin, {rows.data + lane, rows.stride});

@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
     scorematch::bindings::choose_level_at_import();
     scorematch::bindings::register_specs(module);
     scorematch::bindings::register_evaluation(module);
+    scorematch::bindings::register_minibatches(module);
     scorematch::bindings::register_machine(module);
 }

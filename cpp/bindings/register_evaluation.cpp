@@ -3,11 +3,9 @@
 
 #include <pybind11/stl.h>
 
-#include <memory>
-#include <stdexcept>
-
 #include "arrays.hpp"
 #include "backend_choice.hpp"
+#include "problem.hpp"
 #include "specs.hpp"
 
 namespace scorematch::bindings {
@@ -21,30 +19,6 @@ std::vector<double> FieldObject::caps_for(index n_features) const {
 }
 
 namespace {
-
-// A field for a given number of features; keeps the caps alive.
-class BoundField {
-  public:
-    BoundField(const FieldObject& field, index n_features)
-        : caps_(field.caps_for(n_features)),
-          spec_{field.kind, field.weight, field.exponent, caps_.empty() ? nullptr : caps_.data()} {}
-    const FieldSpec& spec() const noexcept { return spec_; }
-
-  private:
-    std::vector<double> caps_;
-    FieldSpec spec_;
-};
-
-// The weights of coordinates are functions of x itself, so that x cannot be moved beneath them.
-const double* as_origin(const std::optional<Vector>& origin, const FieldObject& field, index n_features) {
-    if (origin && field.kind != FieldKind::euclidean) throw py::value_error("an origin is for real space alone");
-    return as_optional_vector(origin, "origin", n_features);
-}
-
-void check_field(const FamilyObject& family, const FieldObject& field) {
-    if (field.kind == FieldKind::sphere && !backend().has_directional(family.spec()))
-        throw py::value_error("family '" + family.name + "' has no objective on the sphere");
-}
 
 template <class T>
 T* new_output(py::dict& results, const char* name, std::vector<py::ssize_t> shape) {
@@ -81,39 +55,29 @@ py::dict evaluate(const FamilyObject& family, const Vector& theta, const py::arr
     });
 }
 
-// J(θ) on fixed data, as an optimiser calls it: everything is checked once, when it is made.
+// J(θ) on fixed data, as an optimiser calls it.
 class Loss {
   public:
     Loss(FamilyObject family, py::array x, std::optional<Vector> sample_weight, const FieldObject& field, int n_threads,
          std::optional<Vector> origin)
-        : family_(std::move(family)), x_(std::move(x)), sample_weight_(std::move(sample_weight)),
-          origin_(std::move(origin)), field_(field, family_.n_features), n_threads_(as_thread_count(n_threads)) {
-        check_field(family_, field);
-        as_origin(origin_, field, family_.n_features);
-        with_samples(x_, family_.n_features, [](const auto&) {});
-        as_optional_vector(sample_weight_, "sample_weight", x_.shape(0));
-    }
+        : problem_(std::move(family), std::move(x), std::move(sample_weight), field, n_threads, std::move(origin)) {}
 
     py::tuple operator()(const Vector& theta) const {
-        const double* const parameters = as_vector(theta, "theta", family_.n_params);
-        py::array_t<double> gradient(family_.n_params);
+        const index n_params = problem_.family().n_params;
+        const double* const parameters = as_vector(theta, "theta", n_params);
+        py::array_t<double> gradient(n_params);
         double* const out = gradient.mutable_data();
-        const double* const weight = sample_weight_ ? sample_weight_->data() : nullptr;
-        const double loss = with_samples(x_, family_.n_features, [&]<class T>(Samples<T> samples) {
-            samples.origin = origin_ ? origin_->data() : nullptr;
+        const double loss = problem_.with_its_samples([&]<class T>(const Samples<T>& samples) {
             const py::gil_scoped_release release;
-            return functions<T>().loss_and_gradient(family_.spec(), parameters, samples, weight, field_.spec(), out,
-                                                    n_threads_);
+            return functions<T>().loss_and_gradient(problem_.family().spec(), parameters, samples,
+                                                    problem_.sample_weight(), problem_.field(), out,
+                                                    problem_.n_threads());
         });
         return py::make_tuple(loss, gradient);
     }
 
   private:
-    FamilyObject family_;
-    py::array x_;
-    std::optional<Vector> sample_weight_, origin_;
-    BoundField field_;
-    int n_threads_;
+    Problem problem_;
 };
 
 py::tuple moments(const py::array& x, const std::optional<Vector>& sample_weight, const Vector& shift, bool diagonal,

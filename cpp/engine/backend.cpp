@@ -5,6 +5,7 @@
 
 #include "scorematch/elementwise.hpp"
 #include "scorematch/engine.hpp"
+#include "scorematch/minibatches.hpp"
 #include "scorematch/moments.hpp"
 #include "scorematch/peak.hpp"
 #include "scorematch/registry.hpp"
@@ -62,12 +63,20 @@ double loss_and_gradient(const FamilySpec& spec, const double* theta, const Samp
 }
 
 template <class T>
+double minibatch_epoch(const FamilySpec& spec, const Samples<T>& samples, const double* sample_weight,
+                       const FieldSpec& field, double first_rate, double last_rate, Minibatches& minibatches,
+                       int n_threads) {
+    const Owner<Family<T>> family(make_family<T>(spec));
+    return minibatch_epoch(*family, samples, sample_weight, field, first_rate, last_rate, minibatches, n_threads);
+}
+
+template <class T>
 double fma_peak() noexcept {
     return fma_peak_gflops<T>();
 }
 
 template <class T>
-constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, moments<T>,
+constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, minibatch_epoch<T>, moments<T>,
                                  weighted_moments<T>, apply_elementwise<T>, fma_peak<T>};
 
 }  // namespace

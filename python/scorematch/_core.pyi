@@ -46,6 +46,30 @@ class Loss:
     ) -> None: ...
     def __call__(self, theta: ArrayLike) -> tuple[float, _Sums]: ...
 
+class Minibatches:
+    def __init__(
+        self,
+        family: Family,
+        X: _Floats,
+        sample_weight: ArrayLike | None,
+        field: Field,
+        n_threads: int,
+        theta: ArrayLike,
+        scale: ArrayLike,
+        unit: float,
+        batch_size: int,
+        seed: int,
+        rows: ArrayLike | None = None,
+        origin: ArrayLike | None = None,
+    ) -> None: ...
+    def epoch(self, first_rate: float, last_rate: float) -> float: ...
+    @property
+    def theta(self) -> _Sums: ...
+    @property
+    def rows(self) -> NDArray[np.intp]: ...
+    @property
+    def n_epochs(self) -> int: ...
+
 def evaluate(
     family: Family,
     theta: ArrayLike,

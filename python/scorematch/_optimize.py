@@ -45,6 +45,9 @@ class Minimum:
     reason: str
     # What the descent ran into, so that the start stands here; empty where it is sound.
     fault: str
+    # What `n_iter` counts, and the objective of each where that costs nothing.
+    counted: str = "iteration"
+    history: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,16 +110,28 @@ def minimise(
     The first `n_anchored` parameters are those that may not enter the objective at all, to working precision. A pull
     towards the start, no stronger than `tol`, keeps them from drifting.
     """
+    descents = (
+        _Descent(loss, scale, unit, eps, settings, fault, n_anchored, number).run(start)
+        for number, start in enumerate(starts)
+    )
+    return best_of(descents, settings.verbose)
+
+
+def best_of(minima: Iterable[Minimum], verbose: int) -> Minimum:
+    """The best of all starts; a sound one is better than any with a fault."""
     best: Minimum | None = None
-    for number, start in enumerate(starts):
-        minimum = _Descent(loss, scale, unit, eps, settings, fault, n_anchored, number).run(start)
-        if settings.verbose:
+    for number, minimum in enumerate(minima):
+        if verbose:
             ending = minimum.fault or ("converged" if minimum.converged else minimum.reason)
-            print(f"start {number + 1}: objective {minimum.objective:.8g} after {minimum.n_iter} iterations, {ending}")
+            print(f"start {number + 1}: objective {minimum.objective:.8g} after {_duration(minimum)}, {ending}")
         if best is None or _rank(minimum) < _rank(best):
             best = minimum
     assert best is not None
     return best
+
+
+def _duration(minimum: Minimum) -> str:
+    return f"{minimum.n_iter} {minimum.counted}{'' if minimum.n_iter == 1 else 's'}"
 
 
 def _rank(minimum: Minimum) -> tuple[bool, bool, float]:
@@ -127,9 +142,8 @@ def warn_unless_converged(estimator: str, minimum: Minimum, remedies: str) -> No
     """A ConvergenceWarning with the reason and what to try."""
     if minimum.converged:
         return
-    iterations = "1 iteration" if minimum.n_iter == 1 else f"{minimum.n_iter} iterations"
     warnings.warn(
-        f"{estimator} did not converge in {iterations}: {minimum.reason}. Try {remedies}",
+        f"{estimator} did not converge in {_duration(minimum)}: {minimum.reason}. Try {remedies}",
         ConvergenceWarning,
         stacklevel=4,
     )

@@ -1,6 +1,8 @@
 // The door between the bindings, compiled for any processor, and the core, compiled once a level: a table of functions.
 #pragma once
 
+#include <cstdint>
+
 #include "scorematch/common.hpp"
 
 namespace scorematch {
@@ -14,6 +16,34 @@ struct WeightedMoments {
     double* second;  // (d, d, d)  Σ w h_j y_i y_k at [j, i, k]; with `diagonal` (d,): Σ w h_j y_j²
 };
 
+// What is known of whether several threads are faster than one (thread_trial.hpp).
+struct ThreadTrial {
+    index serial_steps = 2;     // still to be done on one thread
+    double serial_seconds = 0;  // a step on one thread
+    double debt = 0;            // what threads have lost lately, in steps on one thread
+    index wait = 64;            // for how many steps to give them up when they have lost too much
+};
+
+// A descent on minibatches between two epochs (minibatches.hpp). The caller owns what it points to.
+struct Minibatches {
+    // What is given. The optimiser's variables are θ/scale, its objective is J/unit: of order 1, whatever the data's.
+    const double* scale;  // (n_params,)
+    double unit;
+    double mean_weight;  // of `rows`
+    index batch_size;
+    std::uint64_t seed;
+
+    // What an epoch changes.
+    index* rows;  // those that take part, in the order in which the last epoch saw them
+    index n_rows;
+    double* theta;          // (n_params,)
+    double* first_moment;   // (n_params,) of the gradient, zeros in the beginning
+    double* second_moment;  // (n_params,)
+    index n_epochs;
+    index n_steps;
+    ThreadTrial threads;
+};
+
 template <class T>
 struct Functions {
     // Per-sample results at θ.
@@ -23,6 +53,11 @@ struct Functions {
     // J(θ) = Σ wᵢρᵢ / Σ wᵢ; its gradient is written, not added. `sample_weight` null means 1 for each.
     double (*loss_and_gradient)(const FamilySpec&, const double* theta, const Samples<T>&, const double* sample_weight,
                                 const FieldSpec&, double* gradient, int n_threads);
+
+    // One epoch of Adam, with a learning rate that goes in equal steps from the first to the last. The result is the
+    // mean of the objectives of the batches, each at the θ that it met; where one is not finite, the epoch ends there.
+    double (*minibatch_epoch)(const FamilySpec&, const Samples<T>&, const double* sample_weight, const FieldSpec&,
+                              double first_rate, double last_rate, Minibatches&, int n_threads);
 
     // Σ w (x − s) and Σ w (x − s)(x − s)ᵀ (all of the matrix, or with `diagonal` its diagonal only).
     void (*moments)(const Samples<T>&, const double* sample_weight, const double* shift, bool diagonal, double* first,

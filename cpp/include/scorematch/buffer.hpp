@@ -41,6 +41,11 @@ class Buffer {
     Buffer& operator=(const Buffer&) = delete;
     ~Buffer() { std::free(static_cast<void*>(data_)); }
 
+    // Room for `size` numbers at least. Growing, it forgets what it holds.
+    void make_room(index size) {
+        if (size > size_) *this = Buffer(size);
+    }
+
     T* data() noexcept { return data_; }
     const T* data() const noexcept { return data_; }
     index size() const noexcept { return size_; }

@@ -41,14 +41,17 @@ struct Partition {
         index lanes = cache / (static_cast<index>(sizeof(T)) * (rows_of_a_tile > 0 ? rows_of_a_tile : 1));
         lanes = lanes / shortest * shortest;
         lanes = lanes > longest ? longest : lanes < shortest ? shortest : lanes;
-        const index padded = (n_samples + pack_size<T> - 1) / pack_size<T> * pack_size<T>;
-        if (padded < lanes) lanes = padded > 0 ? padded : pack_size<T>;
+        // All lanes of a tile are computed, so that a last tile of a few samples would cost as much as any other: tiles
+        // are as equal as whole packs allow.
+        const index most_tiles = n_samples > lanes ? (n_samples + lanes - 1) / lanes : 1;
+        const index packs = ((n_samples + most_tiles - 1) / most_tiles + pack_size<T> - 1) / pack_size<T>;
+        lanes = (packs > 0 ? packs : 1) * pack_size<T>;
+        const index n_tiles = (n_samples + lanes - 1) / lanes;
 
         // Enough chunks to keep many threads busy, as long as their sums stay in a cache or near one.
         const index memory = 4 * 1024 * 1024, most = 128, least = 8;
         index n_chunks = memory / (8 * (n_sums + 1));
         n_chunks = n_chunks > most ? most : n_chunks < least ? least : n_chunks;
-        const index n_tiles = (n_samples + lanes - 1) / lanes;
         if (n_tiles < n_chunks) n_chunks = n_tiles;
         const index cache_line = 64 / static_cast<index>(sizeof(T));
         return {n_samples, lanes, lanes + cache_line, n_tiles, n_chunks};
@@ -172,12 +175,19 @@ class Objective {
 template <class T>
 class Workspaces {
   public:
-    Workspaces(const Partition& partition, index rows, int n_workers)
-        : rows_(rows), stride_(partition.stride), memory_(rows * partition.stride * n_workers) {}
+    Workspaces() noexcept = default;
+    Workspaces(const Partition& partition, index rows, int n_workers) { fit(partition, rows, n_workers); }
+
+    // Of the memory of an earlier call, where that is enough.
+    void fit(const Partition& partition, index rows, int n_workers) {
+        rows_ = rows;
+        stride_ = partition.stride;
+        memory_.make_room(rows * stride_ * n_workers);
+    }
     Rows<T> of(int worker) noexcept { return {memory_.data() + worker * rows_ * stride_, stride_}; }
 
   private:
-    index rows_, stride_;
+    index rows_ = 0, stride_ = 0;
     Buffer<T> memory_;
 };
 
@@ -195,28 +205,38 @@ inline void add_up_chunks(double* sums, index n_sums, index n_chunks) noexcept {
         for (index i = 0; i < n_sums; ++i) sums[i] += sums[chunk * n_sums + i];
 }
 
+// Memory that one call leaves to the next.
 template <class T>
-double loss_and_gradient(const Family<T>& family, const double* theta, const Samples<T>& samples,
-                         const double* sample_weight, const FieldSpec& field_spec, double* gradient, int n_threads) {
-    const Owner<Density<T>> density(family.at(theta));
-    const Owner<Field<T>> field(make_field<T>(field_spec));
+struct Scratch {
+    Workspaces<T> workspaces;
+    Buffer<double> sums;
+};
+
+// Σ wᵢρᵢ / total_weight and its gradient.
+template <class T>
+double loss_and_gradient(const Density<T>& density, const Field<T>* field, const Samples<T>& samples,
+                         const double* sample_weight, double total_weight, double* gradient, int n_threads,
+                         Scratch<T>& scratch) {
     const index d = samples.n_features;
-    const Objective<T> objective(*density, field.get(), d);
+    const Objective<T> objective(density, field, d);
 
     // What a worker needs: x, the weights, the two terms, and the objective's own. What a chunk sums: ρ, then the rest.
     const index rows = d + 3 + objective.workspace_rows();
-    const index n_sums = 1 + density->n_sums();
+    const index n_sums = 1 + density.n_sums();
     const Partition partition = Partition::of<T>(samples.n_samples, rows, n_sums);
-    const int workers = threads_worth(density->cost() * static_cast<double>(samples.n_samples), n_threads);
-    Workspaces<T> workspaces(partition, rows, workers);
-    Buffer<double> sums(n_sums * partition.n_chunks);
+    const int workers = threads_worth(density.cost() * static_cast<double>(samples.n_samples), n_threads);
+    Workspaces<T>& workspaces = scratch.workspaces;
+    workspaces.fit(partition, rows, workers);
+    scratch.sums.make_room(n_sums * partition.n_chunks);
+    double* const sums = scratch.sums.data();
+    for (index i = 0; i < n_sums * partition.n_chunks; ++i) sums[i] = 0;
 
     auto sum_chunk = [&](index chunk, int worker) noexcept {
         const Rows<T> x = workspaces.of(worker), scalars = x.from(d), rest = scalars.from(3);
         T* const weight = scalars[0];
         T* const norm_term = scalars[1];
         T* const hessian_term = scalars[2];
-        double* const chunk_sums = sums.data() + chunk * n_sums;
+        double* const chunk_sums = sums + chunk * n_sums;
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
             const index first = partition.first_sample(t), count = partition.samples_in(t);
             load_tile(samples, first, count, partition.lanes, x);
@@ -230,16 +250,25 @@ double loss_and_gradient(const Family<T>& family, const double* theta, const Sam
         }
     };
     for_each_chunk(partition, workers, sum_chunk);
-    add_up_chunks(sums.data(), n_sums, partition.n_chunks);
+    add_up_chunks(sums, n_sums, partition.n_chunks);
+    for (index i = 0; i < n_sums; ++i) sums[i] /= total_weight;
+    density.gradient(sums + 1, gradient);
+    return sums[0];
+}
 
+// J(θ) = Σ wᵢρᵢ / Σ wᵢ and its gradient.
+template <class T>
+double loss_and_gradient(const Family<T>& family, const double* theta, const Samples<T>& samples,
+                         const double* sample_weight, const FieldSpec& field_spec, double* gradient, int n_threads) {
+    const Owner<Density<T>> density(family.at(theta));
+    const Owner<Field<T>> field(make_field<T>(field_spec));
     double total_weight = static_cast<double>(samples.n_samples);
     if (sample_weight != nullptr) {
         total_weight = 0;
         for (index i = 0; i < samples.n_samples; ++i) total_weight += sample_weight[i];
     }
-    for (index i = 0; i < n_sums; ++i) sums[i] /= total_weight;
-    density->gradient(sums.data() + 1, gradient);
-    return sums[0];
+    Scratch<T> scratch;
+    return loss_and_gradient(*density, field.get(), samples, sample_weight, total_weight, gradient, n_threads, scratch);
 }
 
 // Writes rows of lanes as columns of a C-contiguous (n_samples, n_columns) array.

@@ -9,6 +9,7 @@ A new family adds its cases here; `test_contract.py` fails where one is missing.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -316,6 +317,60 @@ def von_mises_fisher(d: int) -> Case:
     )
 
 
+# -- Polynomials --------------------------------------------------------------------------------------------------
+
+
+def graded_powers(d: int, degree: int, interactions: bool) -> np.ndarray:
+    """The exponents in the documented order, by counting: (p, d)."""
+    rows = []
+    for total in range(1, degree + 1):
+        for chosen in itertools.combinations_with_replacement(range(d), total):
+            if interactions or len(set(chosen)) == 1:
+                rows.append([chosen.count(j) for j in range(d)])
+    return np.array(rows)
+
+
+def polynomial_formula(powers: np.ndarray) -> Formula:
+    d = powers.shape[1]
+    # Each monomial as a list of columns, filled up with a column of ones: JAX has trouble with 0 to the power of 0.
+    factors = [[j for j in range(d) for _ in range(power[j])] for power in powers]
+    degree = max(map(len, factors))
+    columns = np.array([[*chosen, *[d] * (degree - len(chosen))] for chosen in factors])
+
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        padded = xp.concatenate([x, xp.ones_like(x[..., :1])], axis=-1)
+        value = theta
+        for position in range(degree):
+            value = value * padded[..., columns[:, position]]
+        return xp.sum(value, axis=-1)
+
+    return log_density
+
+
+def polynomial(degree: int, d: int, *, interactions: bool = True, orthant: bool = False) -> Case:
+    random = np.random.default_rng(1000 * degree + d)
+    powers = graded_powers(d, degree, interactions)
+    coef = random.normal(size=len(powers)) / len(powers) ** 0.5 / 2
+    # It falls in every direction: of higher degree than all mixed terms together.
+    coef[powers.max(axis=1) == degree] -= 1.5
+
+    def draw(random: np.random.Generator, n: int) -> np.ndarray:
+        # Lighter tails than a normal's, so that estimates mostly fall in every direction too.
+        return random.uniform(-1.2, 1.2, size=(n, d)) + random.uniform(-0.8, 0.8, size=(n, d))
+
+    settings = orthant_settings(d)
+    return Case(
+        f"polynomial-{degree}" + ("" if interactions else "-powers"),
+        "PolynomialExponentialFamily",
+        d,
+        {"degree": degree, "interactions": interactions, "coef": coef, "powers": powers},
+        polynomial_formula(powers),
+        draw,
+        settings if orthant else ({}, *settings),
+        n_rows_for_threads=60_000,
+    )
+
+
 # -- All of them --------------------------------------------------------------------------------------------------
 
 CASES = (
@@ -333,6 +388,12 @@ CASES = (
     ica("logistic", 9, 4, fit_coefficients=True, name="-many-coefficients"),
     von_mises_fisher(2),
     von_mises_fisher(5),
+    polynomial(2, d=3),
+    polynomial(4, d=3),
+    polynomial(4, d=3, interactions=False),
+    # An odd degree is for the orthant alone, and of degree 1 nothing but its slope is left.
+    polynomial(3, d=2, orthant=True),
+    polynomial(1, d=2, orthant=True),
 )
 
 

@@ -119,6 +119,40 @@ py::dict weighted_moments(const py::array& x, const std::optional<Vector>& sampl
     });
 }
 
+// Monomials in so many variables of at most that degree: a binomial coefficient.
+index n_monomials(index n_variables, index degree) {
+    index n = 1;
+    for (index k = 1; k <= degree; ++k) n = n * (n_variables + k) / k;
+    return n;
+}
+
+py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
+                             index degree, bool interactions, const Vector& shift, const Vector& scale, int n_threads) {
+    as_thread_count(n_threads);
+    if (degree < 1) throw py::value_error("degree must be at least 1; got " + std::to_string(degree));
+    if (field.kind == FieldKind::sphere) throw py::value_error("there are no polynomial moments on the sphere");
+    return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
+        const index d = samples.n_features;
+        const double* const weight = as_optional_vector(sample_weight, "sample_weight", samples.n_samples);
+        const bool weighted = field.kind == FieldKind::coordinate;
+        const index n_variables = interactions ? d : 1, n_rows = interactions && !weighted ? 1 : d;
+        py::array_t<double> sums({n_rows, n_monomials(n_variables, 2 * degree - 2)});
+        py::array_t<double> slope_sums({weighted ? d : 0, n_monomials(n_variables, degree - 1)});
+        const PolynomialMoments out{degree,
+                                    interactions,
+                                    as_vector(shift, "shift", d),
+                                    as_vector(scale, "scale", d),
+                                    sums.mutable_data(),
+                                    weighted ? slope_sums.mutable_data() : nullptr};
+        const BoundField bound(field, d);
+        {
+            const py::gil_scoped_release release;
+            functions<T>().polynomial_moments(samples, weight, bound.spec(), out, n_threads);
+        }
+        return py::make_tuple(sums, slope_sums);
+    });
+}
+
 // The first entry that is not finite, as (row, column), or None.
 py::object first_nonfinite(const py::array& x) {
     return with_samples(x, -1, []<class T>(const Samples<T>& samples) -> py::object {
@@ -155,6 +189,10 @@ void register_evaluation(py::module_& module) {
     module.def("weighted_moments", &weighted_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),
                py::arg("shift"), py::arg("diagonal"), py::arg("n_threads"),
                "The same sums under coordinate weights, in a dict: h, dh, first, cross, second.");
+    module.def(
+        "polynomial_moments", &polynomial_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),
+        py::arg("degree"), py::arg("interactions"), py::arg("shift"), py::arg("scale"), py::arg("n_threads"),
+        "Sums of monomials of (x - shift)/scale, times w*h_j and times w*h_j'; the latter empty on all of space.");
     module.def("first_nonfinite", &first_nonfinite, py::arg("X"),
                "The first (row, column) that is not finite, or None.");
 }

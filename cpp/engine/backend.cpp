@@ -8,6 +8,7 @@
 #include "scorematch/minibatches.hpp"
 #include "scorematch/moments.hpp"
 #include "scorematch/peak.hpp"
+#include "scorematch/polynomial_moments.hpp"
 #include "scorematch/registry.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
@@ -76,8 +77,8 @@ double fma_peak() noexcept {
 }
 
 template <class T>
-constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, minibatch_epoch<T>, moments<T>,
-                                 weighted_moments<T>, apply_elementwise<T>, fma_peak<T>};
+constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>,  minibatch_epoch<T>,   moments<T>,
+                                 weighted_moments<T>, polynomial_moments<T>, apply_elementwise<T>, fma_peak<T>};
 
 }  // namespace
 

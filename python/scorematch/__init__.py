@@ -13,6 +13,7 @@ _EXPORTS = {
     "Gaussian": "_gaussian",
     "GaussianMixture": "_gaussian_mixture",
     "ICA": "_ica",
+    "PolynomialExponentialFamily": "_polynomial_exponential_family",
     "VonMisesFisher": "_von_mises_fisher",
     "Log1p": "weights",
     "MinPower": "weights",
@@ -35,6 +36,7 @@ if _TYPE_CHECKING:
     from scorematch._gaussian_mixture import GaussianMixture
     from scorematch._ica import ICA
     from scorematch._model_files import load_model, save_model
+    from scorematch._polynomial_exponential_family import PolynomialExponentialFamily
     from scorematch._von_mises_fisher import VonMisesFisher
     from scorematch.domains import NonNegative, RealSpace, Sphere
     from scorematch.weights import Log1p, MinPower, Power

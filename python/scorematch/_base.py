@@ -74,6 +74,10 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         """The point that the compiled family takes for the origin; None for zero."""
         return None
 
+    def _compiled_theta(self) -> NDArray[np.float64]:
+        """θ in the coordinates of the compiled family."""
+        return self.theta_
+
     def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
         """X, checked, and in the domain."""
         X = check_samples(self, X, reset=reset, finite=finite)
@@ -341,7 +345,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         self._check_is_fitted()
         X = self._check_samples(X)
         return _core.evaluate(
-            self._compiled(), self.theta_, X, self._field(), list(wanted), self._threads(), self._origin()
+            self._compiled(), self._compiled_theta(), X, self._field(), list(wanted), self._threads(), self._origin()
         )
 
     def _loss(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> Loss:

@@ -85,6 +85,16 @@ def moments(
 def weighted_moments(
     X: _Floats, sample_weight: ArrayLike | None, field: Field, shift: ArrayLike, diagonal: bool, n_threads: int
 ) -> dict[str, _Sums]: ...
+def polynomial_moments(
+    X: _Floats,
+    sample_weight: ArrayLike | None,
+    field: Field,
+    degree: int,
+    interactions: bool,
+    shift: ArrayLike,
+    scale: ArrayLike,
+    n_threads: int,
+) -> tuple[_Sums, _Sums]: ...
 def first_nonfinite(X: _Floats) -> tuple[int, int] | None: ...
 def families() -> list[str]: ...
 def level() -> str: ...

@@ -123,7 +123,7 @@ def from_dict(contents: Any) -> ScoreMatchingEstimator:
         model._set_theta(theta)
         # What follows from θ may do so with other rounding than when it was estimated.
         for name, current in model.params_.items():
-            value = check_parameter(name, contents["params"][name], current.shape)
+            value = check_parameter(name, contents["params"][name], current.shape).astype(current.dtype)
             setattr(model, f"{name}_", value if value.ndim else float(value))
             model.params_[name] = value
     except (KeyError, TypeError, AttributeError) as error:

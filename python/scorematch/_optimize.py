@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,11 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 from scipy.optimize import OptimizeResult, brentq, minimize
 from sklearn.exceptions import ConvergenceWarning
+
+from scorematch._validation import check_count as check_count
+from scorematch._validation import check_flag as check_flag
+from scorematch._validation import check_real as check_real
+from scorematch._validation import check_verbose as check_verbose
 
 Doubles = NDArray[np.float64]
 Loss = Callable[[Doubles], tuple[float, Doubles]]
@@ -62,32 +66,6 @@ class Settings:
         check_real("tol", self.tol, lowest=0.0)
         check_count("max_iter", self.max_iter)
         check_verbose(self.verbose)
-
-
-def check_count(name: str, value: object, lowest: int = 1) -> int:
-    """An integer not below `lowest`."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < lowest:
-        raise ValueError(f"{name} must be an integer of at least {lowest}; got {value!r}")
-    return int(value)
-
-
-def check_real(name: str, value: object, lowest: float) -> float:
-    """A finite number not below `lowest`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not lowest <= float(value) < float("inf"):
-        raise ValueError(f"{name} must be a finite number of at least {lowest}; got {value!r}")
-    return float(value)
-
-
-def check_verbose(value: object) -> None:
-    """An integer or a bool, not negative."""
-    if not isinstance(value, Integral) or int(value) < 0:
-        raise ValueError(f"verbose must be 0 or a positive integer; got {value!r}")
-
-
-def check_flag(name: str, value: object) -> None:
-    """A bool."""
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} must be True or False; got {value!r}")
 
 
 def minimise(

@@ -91,12 +91,42 @@ class BlockForm:
         """The θ that minimises the form, and its least value; SingularError where it is not unique."""
         if n_samples * len(self.blocks) < self.n_params:
             raise SingularError(f"there are {self.n_params} parameters")
-        if self.n_params <= MOST_DENSE_PARAMS:
+        if self.index.size == self.n_params:
+            theta, g = self.solve_apart(eps), self.gathered(self.linear)
+        elif self.n_params <= MOST_DENSE_PARAMS:
             form = self.assembled()
             theta, g = solve(form, eps), form.g
         else:
             theta, g = self.solve_iteratively(eps), self.gathered(self.linear)
         return theta, -float(g @ theta) / 2
+
+    def value_and_slope(self, theta: Doubles) -> tuple[float, Doubles]:
+        """½ θᵀΓθ − gᵀθ and its gradient, without making Γ."""
+        picked = theta[self.index]
+        product = (self.blocks @ picked[:, :, None])[:, :, 0]
+        value = float(np.vdot(picked, product / 2 - self.linear))
+        return value, self.gathered(product - self.linear)
+
+    def solve_apart(self, eps: float) -> Doubles:
+        """The same θ where blocks share no entries: each block by itself."""
+        diagonal = np.einsum("jaa->ja", self.blocks)
+        if not (diagonal > 0).all():
+            block, entry = np.argwhere(~(diagonal > 0))[0]
+            raise SingularError(f"parameter {self.index[block, entry]} does not enter the objective at all")
+        scale = 1 / np.sqrt(diagonal)
+        scaled = self.blocks * scale[:, :, None] * scale[:, None, :]
+        try:
+            pivots = np.einsum("jaa->ja", np.linalg.cholesky(scaled)).min(axis=1) ** 2
+        except np.linalg.LinAlgError as error:
+            raise SingularError("the quadratic form is not positive definite") from error
+        if pivots.min() <= scaled.shape[1] * eps:
+            raise SingularError(
+                f"the quadratic form of block {int(np.argmin(pivots))} is singular to working precision"
+            )
+        target = (scale * self.linear)[:, :, None]
+        solution = np.linalg.solve(scaled, target)
+        solution += np.linalg.solve(scaled, target - scaled @ solution)
+        return self.gathered(scale * solution[:, :, 0])
 
     def solve_iteratively(self, eps: float) -> Doubles:
         """The same θ by conjugate gradients, which never make Γ.

@@ -1,5 +1,6 @@
 """Checks of what users pass in. Errors name the argument, what was expected, what came, and the first bad row."""
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,32 @@ def check_positive_definite(name: str, matrix: NDArray[np.float64]) -> NDArray[n
             f"{name} must be positive definite; scaled to a unit diagonal, its smallest eigenvalue is {smallest:.6g}"
         )
     return matrix
+
+
+def check_count(name: str, value: object, lowest: int = 1) -> int:
+    """An integer not below `lowest`."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < lowest:
+        raise ValueError(f"{name} must be an integer of at least {lowest}; got {value!r}")
+    return int(value)
+
+
+def check_real(name: str, value: object, lowest: float) -> float:
+    """A finite number not below `lowest`."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not lowest <= float(value) < float("inf"):
+        raise ValueError(f"{name} must be a finite number of at least {lowest}; got {value!r}")
+    return float(value)
+
+
+def check_verbose(value: object) -> None:
+    """An integer or a bool, not negative."""
+    if not isinstance(value, Integral) or int(value) < 0:
+        raise ValueError(f"verbose must be 0 or a positive integer; got {value!r}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """A bool."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False; got {value!r}")
 
 
 def _is_readable(X: NDArray[Any]) -> bool:

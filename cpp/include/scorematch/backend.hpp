@@ -44,6 +44,18 @@ struct Minibatches {
     ThreadTrial threads;
 };
 
+// Sums over samples of the monomials of y_j = (x_j − shift_j)/scale_j, in graded order (monomials.hpp), the constant 1
+// first. With `interactions` they are those of all coordinates, else each coordinate has its own powers. Without
+// weights of coordinates, and with interactions, one row of sums serves all coordinates.
+struct PolynomialMoments {
+    index degree;  // of the family
+    bool interactions;
+    const double* shift;  // (d,)
+    const double* scale;  // (d,)
+    double* sums;         // (1 or d, n)  Σ w h_j y^γ,  |γ| ≤ 2·degree − 2
+    double* slope_sums;   // (d, n)       Σ w h_j′ y^γ, |γ| ≤ degree − 1; null without weights of coordinates
+};
+
 template <class T>
 struct Functions {
     // Per-sample results at θ.
@@ -66,6 +78,10 @@ struct Functions {
     // The same under coordinate weights h_j (moments.hpp).
     void (*weighted_moments)(const Samples<T>&, const double* sample_weight, const FieldSpec&, const double* shift,
                              bool diagonal, const WeightedMoments&, int n_threads);
+
+    // Moments of monomials (polynomial_moments.hpp).
+    void (*polynomial_moments)(const Samples<T>&, const double* sample_weight, const FieldSpec&,
+                               const PolynomialMoments&, int n_threads);
 
     // A function of vector_math.hpp by name; false if there is none.
     bool (*elementwise)(const char* name, const T* in, T* out, index n, T parameter) noexcept;

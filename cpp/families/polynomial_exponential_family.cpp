@@ -1,0 +1,296 @@
+// Polynomial exponential family: log p̃ = Σ_α θ_α y^α over 1 ≤ |α| ≤ degree, in graded order (monomials.hpp), with
+// y_j = (x_j − s_j)/c_j. The frame s, c is given and not estimated: in it the numbers are of order 1 however far from
+// the origin, and on whatever scale, the data lie.
+//
+// With the monomials m of less than the degree, and (y^α)′ = α_j y^(α−e_j),
+//
+//     ψ = B m,    diag ∇ψ = C m,    B_jb = (b_j + 1) θ_(b+e_j) / c_j,    C_jb = (b_j + 1)(b_j + 2) θ_(b+2e_j) / c_j²,
+//
+// so the way back is Σ u mᵀ and Σ e mᵀ, gathered to θ once a call. "powers" has the y_j^k alone: then the sums are over
+// one coordinate, and Horner's scheme does.
+#include "scorematch/buffer.hpp"
+#include "scorematch/lanes.hpp"
+#include "scorematch/monomials.hpp"
+#include "scorematch/product.hpp"
+#include "scorematch/registry.hpp"
+
+#include <cstring>
+
+SCOREMATCH_BEGIN_LEVEL
+namespace {
+
+// y = (x − s)/c; all of space as it is where s and c are null.
+template <class T>
+class Frame {
+  public:
+    Frame(index n_features, const double* shift, const double* scale)
+        : d_(n_features), shift_(n_features), inverse_(n_features) {
+        for (index j = 0; j < d_; ++j) {
+            shift_[j] = shift == nullptr ? T(0) : static_cast<T>(shift[j]);
+            inverse_[j] = scale == nullptr ? 1.0 : 1.0 / scale[j];
+        }
+    }
+    // ∂y_j/∂x_j
+    double inverse(index j) const noexcept { return inverse_[j]; }
+
+    void coordinate(const Tile<T>& tile, index j, T* out) const noexcept {
+        const Pack<T> s = broadcast(shift_[j]);
+        const T factor = static_cast<T>(inverse_[j]);
+        for (index l = 0; l < tile.lanes; l += pack_size<T>) store<T>(out + l, (load(tile.x[j] + l) - s) * factor);
+    }
+
+  private:
+    index d_;
+    Buffer<T> shift_;
+    Buffer<double> inverse_;
+};
+
+// Functions that are linear in the monomials: `n_rows` of them, the coefficient of the constant 1 apart.
+template <class T>
+class Expansion {
+  public:
+    Expansion() noexcept = default;
+    // (n_rows, n_monomials), row by row
+    Expansion(const double* coefficients, index n_rows, index n_monomials)
+        : constant_(n_rows), others_(coefficients + 1, n_rows, n_monomials - 1, n_monomials, 1) {
+        for (index j = 0; j < n_rows; ++j) constant_[j] = static_cast<T>(coefficients[j * n_monomials]);
+    }
+    void operator()(Rows<const T> monomials, index lanes, Rows<T> out) const noexcept {
+        if (others_.n_columns() > 0) multiply<T>(others_, monomials, lanes, out, constant_.data());
+        else
+            for (index j = 0; j < constant_.size(); ++j) fill_row<T>(constant_[j], lanes, out[j]);
+    }
+
+  private:
+    Buffer<T> constant_;
+    PackedMatrix<T> others_;
+};
+
+// All monomials. Sums: Σ u mᵀ, then Σ e mᵀ a coordinate and, behind it, where only the trace was asked for.
+template <class T>
+class Polynomial final : public Density<T> {
+  public:
+    Polynomial(index n_features, index degree, Frame<T>&& frame, const double* theta)
+        : d_(n_features), monomials_(n_features, degree), products_(monomials_), n_slope_(products_.size()),
+          n_curvature_(monomials_.end(degree - 2)), frame_(static_cast<Frame<T>&&>(frame)) {
+        const double* const coefficient = theta - 1;  // the constant, number 0, has none
+        Buffer<double> slope(d_ * n_slope_), curvature(d_ * n_curvature_), trace(n_curvature_), tails(d_ * n_slope_);
+        for (index j = 0; j < d_; ++j)
+            for (index b = 0; b < n_slope_; ++b)
+                slope[j * n_slope_ + b] = slope_factor(b, j) * coefficient[products_.product(b, j)];
+        for (index j = 0; j < d_; ++j)
+            for (index b = 0; b < n_curvature_; ++b) {
+                const double value = curvature_factor(b, j) * coefficient[twice(b, j)];
+                curvature[j * n_curvature_ + b] = value;
+                trace[b] += value;
+            }
+        // log p̃ = Σ_k y_k · (what is left of the monomials that begin with y_k)
+        for (index t = 0; t < degree; ++t)
+            for (index k = 0; k < d_; ++k)
+                for (index b = monomials_.first(t, k); b < monomials_.end(t); ++b)
+                    tails[k * n_slope_ + b] = coefficient[products_.product(b, k)];
+        slope_ = Expansion<T>(slope.data(), d_, n_slope_);
+        tails_ = Expansion<T>(tails.data(), d_, n_slope_);
+        if (n_curvature_ == 0) return;
+        curvature_ = Expansion<T>(curvature.data(), d_, n_curvature_);
+        trace_ = Expansion<T>(trace.data(), 1, n_curvature_);
+    }
+
+    double cost() const noexcept override {
+        return static_cast<double>(2 * n_slope_ * (1 + 2 * d_) + 4 * n_curvature_ * d_);
+    }
+    // The monomials but the constant, and the tails; y itself even where the degree is 1.
+    index workspace_rows() const noexcept override { return (n_slope_ > d_ ? n_slope_ : d_) + d_; }
+    index n_sums() const noexcept override { return d_ * n_slope_ + (d_ + 1) * n_curvature_; }
+
+    void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
+        const Rows<const T> y = expand(tile, workspace);
+        const Rows<T> tails = workspace.from(workspace_rows() - d_);
+        tails_(y, tile.lanes, tails);
+        fill_row<T>(0, tile.lanes, out);
+        for (index j = 0; j < d_; ++j)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>)
+                store<T>(out + l, load(out + l) + load(y[j] + l) * load(tails[j] + l));
+    }
+
+    void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
+        const Rows<const T> y = expand(tile, workspace);
+        slope_(y, tile.lanes, out.score);
+        const bool trace = out.asked == Curvature::trace;
+        if (n_curvature_ > 0) (trace ? trace_ : curvature_)(y, tile.lanes, out.curvature);
+        else
+            for (index j = 0; j < (trace ? 1 : d_); ++j) fill_row<T>(0, tile.lanes, out.curvature[j]);
+    }
+
+    void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                  const Cotangents<T>& cotangents, double* sums) const noexcept override {
+        accumulate(cotangents.score, d_, workspace, n_slope_, tile.lanes, sums);
+        double* const curvature = sums + d_ * n_slope_;
+        if (results.asked == Curvature::diagonal)
+            accumulate(cotangents.curvature, d_, workspace, n_curvature_, tile.lanes, curvature);
+        else accumulate(cotangents.curvature, 1, workspace, n_curvature_, tile.lanes, curvature + d_ * n_curvature_);
+    }
+
+    void gradient(const double* sums, double* out) const override {
+        double* const coefficient = out - 1;
+        for (index a = 1; a < monomials_.count(); ++a) coefficient[a] = 0;
+        const double* const curvature = sums + d_ * n_slope_;
+        const double* const trace = curvature + d_ * n_curvature_;
+        for (index j = 0; j < d_; ++j) {
+            for (index b = 0; b < n_slope_; ++b)
+                coefficient[products_.product(b, j)] += slope_factor(b, j) * sums[j * n_slope_ + b];
+            for (index b = 0; b < n_curvature_; ++b)
+                coefficient[twice(b, j)] += curvature_factor(b, j) * (curvature[j * n_curvature_ + b] + trace[b]);
+        }
+    }
+
+  private:
+    // Number of y_j² y^b, and what ∂/∂x_j and ∂²/∂x_j² bring to the front of y_j y^b and of it.
+    index twice(index b, index j) const noexcept { return products_.product(products_.product(b, j), j); }
+    double slope_factor(index b, index j) const noexcept {
+        return static_cast<double>(products_.power(b, j)) * frame_.inverse(j);
+    }
+    double curvature_factor(index b, index j) const noexcept {
+        const double power = static_cast<double>(products_.power(b, j));
+        return power * (power + 1) * frame_.inverse(j) * frame_.inverse(j);
+    }
+
+    Rows<const T> expand(const Tile<T>& tile, Rows<T> rows) const noexcept {
+        for (index j = 0; j < d_; ++j) frame_.coordinate(tile, j, rows[j]);
+        multiply_out<T>(monomials_, monomials_.degree() - 1, tile.lanes, rows);
+        return rows;
+    }
+
+    // sums[i, b] += Σ a_i m_b for the first n monomials, the constant among them.
+    static void accumulate(Rows<const T> a, index n_rows, Rows<const T> monomials, index n, index lanes,
+                           double* sums) noexcept {
+        if (n == 0) return;
+        for (index i = 0; i < n_rows; ++i) sums[i * n] += sum_row<T>(a[i], lanes);
+        if (n > 1) accumulate_outer<T>(a, n_rows, monomials, n - 1, lanes, sums + 1, n);
+    }
+
+    index d_;
+    Monomials monomials_;
+    MonomialProducts products_;
+    index n_slope_, n_curvature_;  // monomials of less than the degree, and of less than that
+    Frame<T> frame_;
+    Expansion<T> slope_, curvature_, trace_, tails_;
+};
+
+// The y_j^k alone. θ and sums: power after power, each for all coordinates: (degree, n_features).
+template <class T>
+class Powers final : public Density<T> {
+  public:
+    Powers(index n_features, index degree, Frame<T>&& frame, const double* theta)
+        : d_(n_features), degree_(degree), frame_(static_cast<Frame<T>&&>(frame)), theta_(degree * n_features) {
+        for (index i = 0; i < theta_.size(); ++i) theta_[i] = static_cast<T>(theta[i]);
+    }
+
+    double cost() const noexcept override { return 10.0 * static_cast<double>(theta_.size()); }
+    index workspace_rows() const noexcept override { return d_ + 2; }
+    index n_sums() const noexcept override { return theta_.size(); }
+
+    void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
+        fill_row<T>(0, tile.lanes, out);
+        for (index j = 0; j < d_; ++j) {
+            frame_.coordinate(tile, j, workspace[0]);
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Pack<T> y = load(workspace[0] + l);
+                Pack<T> value{};
+                for (index k = degree_; k > 0; --k) value = (value + theta(k, j)) * y;
+                store<T>(out + l, load(out + l) + value);
+            }
+        }
+    }
+
+    void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
+        const bool trace = out.asked == Curvature::trace;
+        if (trace) fill_row<T>(0, tile.lanes, out.curvature[0]);
+        for (index j = 0; j < d_; ++j) {
+            frame_.coordinate(tile, j, workspace[j]);
+            const T inverse = static_cast<T>(frame_.inverse(j)), squared = inverse * inverse;
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Pack<T> y = load(workspace[j] + l);
+                Pack<T> first{}, second{};
+                for (index k = degree_; k > 1; --k) {
+                    first = first * y + static_cast<T>(k) * theta(k, j);
+                    second = second * y + static_cast<T>(k * (k - 1)) * theta(k, j);
+                }
+                store<T>(out.score[j] + l, (first * y + theta(1, j)) * inverse);
+                T* const curvature = out.curvature[trace ? 0 : j] + l;
+                store<T>(curvature, trace ? load(curvature) + second * squared : second * squared);
+            }
+        }
+    }
+
+    void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                  const Cotangents<T>& cotangents, double* sums) const noexcept override {
+        T* const power = workspace[d_];  // y^(k−1), and beside it y^(k−2)
+        T* const lower = workspace[d_ + 1];
+        for (index j = 0; j < d_; ++j) {
+            const T* const u = cotangents.score[j];
+            const T* const e = cotangents.curvature[results.asked == Curvature::trace ? 0 : j];
+            const double inverse = frame_.inverse(j);
+            fill_row<T>(1, tile.lanes, power);
+            for (index k = 1; k <= degree_; ++k) {
+                const double factor = static_cast<double>(k) * inverse;
+                double total = factor * dot_rows<T>(u, power, tile.lanes);
+                if (k > 1) total += factor * static_cast<double>(k - 1) * inverse * dot_rows<T>(e, lower, tile.lanes);
+                sums[(k - 1) * d_ + j] += total;
+                for (index l = 0; l < tile.lanes; l += pack_size<T>) store<T>(lower + l, load(power + l));
+                product_row<T>(lower, workspace[j], tile.lanes, power);
+            }
+        }
+    }
+
+    void gradient(const double* sums, double* out) const override {
+        for (index i = 0; i < theta_.size(); ++i) out[i] = sums[i];
+    }
+
+  private:
+    T theta(index k, index j) const noexcept { return theta_[(k - 1) * d_ + j]; }
+
+    index d_, degree_;
+    Frame<T> frame_;
+    Buffer<T> theta_;
+};
+
+template <class T>
+class PolynomialFamily final : public Family<T> {
+  public:
+    // `constants`: the degree; after it s and c, unless they are 0 and 1.
+    PolynomialFamily(const FamilySpec& spec, bool interactions)
+        : d_(spec.n_features), degree_(static_cast<index>(spec.constants[0])), interactions_(interactions),
+          n_params_(interactions ? Monomials(d_, degree_).count() - 1 : d_ * degree_), frame_(spec.n_constants - 1) {
+        for (index i = 0; i < frame_.size(); ++i) frame_[i] = spec.constants[1 + i];
+    }
+
+    index n_params() const noexcept override { return n_params_; }
+    void describe(LayoutVisitor& visitor) const override { visitor.block("coef", Packing::dense, &n_params_, 1); }
+    Density<T>* at(const double* theta) const override {
+        const bool given = frame_.size() > 0;
+        Frame<T> frame(d_, given ? frame_.data() : nullptr, given ? frame_.data() + d_ : nullptr);
+        if (interactions_) return new Polynomial<T>(d_, degree_, static_cast<Frame<T>&&>(frame), theta);
+        return new Powers<T>(d_, degree_, static_cast<Frame<T>&&>(frame), theta);
+    }
+
+  private:
+    index d_, degree_;
+    bool interactions_;
+    index n_params_;
+    Buffer<double> frame_;
+};
+
+}  // namespace
+
+template <class T>
+Family<T>* make_polynomial_exponential_family(const FamilySpec& spec) {
+    if (spec.n_constants != 1 && spec.n_constants != 1 + 2 * spec.n_features) return nullptr;
+    if (!(spec.constants[0] >= 1)) return nullptr;
+    if (std::strcmp(spec.variant, "interactions") == 0) return new PolynomialFamily<T>(spec, true);
+    if (std::strcmp(spec.variant, "powers") == 0) return new PolynomialFamily<T>(spec, false);
+    return nullptr;
+}
+
+SCOREMATCH_END_LEVEL
+SCOREMATCH_DEFINE_FAMILY(polynomial_exponential_family)

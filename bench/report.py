@@ -71,6 +71,8 @@ THREADS_TARGET = 1.7
 EVALUATOR_MICROSECONDS, PUBLIC_MICROSECONDS = 15, 60
 MEMORY_MEBIBYTES = 64
 
+FORM = Workload("PolynomialExponentialFamily", 4, 100_000, 4)
+FORM_TARGET = 0.5  # of FMA peak, counting n·d·p(p+1) operations
 FITS = tuple(Workload("Gaussian", d, 100_000) for d in (10, 50, 200))
 FLOAT32 = (FULL_10, FULL_64, DIAGONAL_32, ICA_64)
 LATENCY = (
@@ -78,6 +80,7 @@ LATENCY = (
     Workload("ICA", 4, 10, 4),
     Workload("Gaussian", 4, 10),
     Workload("VonMisesFisher", 3, 10),
+    Workload("PolynomialExponentialFamily", 4, 10, 4),
 )
 
 
@@ -239,6 +242,36 @@ def compare_fits(session: Session) -> None:
         rows.append([workload.name, f"{milliseconds:.3g}", str(dsyrk_ratio), str(sklearn_ratio)])
     columns = ["fit", "ours, ms", "SciPy's dsyrk alone", "sklearn's EmpiricalCovariance"]
     session.table("Closed form: Gaussian.fit", columns, rows)
+
+
+def compare_quadratic_forms(session: Session) -> None:
+    """Γ and g of a polynomial family: moments take far fewer operations than the definition, which is what counts."""
+    from peers.formulas import Polynomial
+
+    rows = []
+    for workload in session.selected((FORM,), "form"):
+        session.measure_peaks()
+        X, model, peer = workload.data(), workload.model, Polynomial(np, workload)
+        calls = {
+            "ours": _bind(model.quadratic_form, X),
+            "definition": _bind(peer.form_by_definition, X),
+            "moments": _bind(peer.form_by_moments, X, 1024),
+        }
+        ours = model.quadratic_form(X)
+        for name in ("definition", "moments"):
+            for mine, theirs in zip(ours, calls[name](), strict=True):
+                np.testing.assert_allclose(theirs, mine, rtol=1e-9, atol=1e-9 * np.abs(mine).max())
+        seconds = session.race(calls)
+        n_params = len(ours.g)
+        effective = workload.n * workload.d * n_params * (n_params + 1) / float(np.median(seconds["ours"])) / 1e9
+        share = effective / session.peaks[f"FMA {workload.dtype}"]
+        what = f"{workload.name}: Γ, in operations of its definition"
+        session.judge(what, f"≥ {100 * FORM_TARGET:.0f} % of FMA peak", f"{100 * share:.0f} %", share >= FORM_TARGET)
+        milliseconds = 1e3 * float(np.median(seconds["ours"]))
+        ratios = [str(Ratio(seconds[name] / seconds["ours"])) for name in ("definition", "moments")]
+        rows.append([workload.name, f"{milliseconds:.3g}", f"{effective:.3g}", f"{100 * share:.0f} % FMA", *ratios])
+    columns = ["Γ and g", "ours, ms", "GF/s of the definition", "of peak", "numpy, D·Dᵀ", "numpy, moments in blocks"]
+    session.table("Quadratic form of a polynomial family", columns, rows)
 
 
 def compare_float_types(session: Session) -> None:
@@ -442,6 +475,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     ratios = compare_with_peers(session)
     compare_fits(session)
+    compare_quadratic_forms(session)
     compare_float_types(session)
     measure_latency(session)
     measure_threads(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,8 +19,8 @@ Floats = NDArray[np.floating]
 class Workload:
     """One evaluation of J(θ) and its gradient.
 
-    `components` is K of a mixture and m of ICA. Everything that a contender needs is made here, so that all of them
-    get the same.
+    `components` is K of a mixture, m of ICA, the degree of a polynomial. Everything that a contender needs is made
+    here, so that all of them get the same.
     """
 
     family: str
@@ -32,7 +33,7 @@ class Workload:
     @property
     def name(self) -> str:
         """How tables and figures call it."""
-        letter = {"GaussianMixture": "K", "ICA": "m"}.get(self.family)
+        letter = {"GaussianMixture": "K", "ICA": "m", "PolynomialExponentialFamily": "degree"}.get(self.family)
         parts = [f"{self.family} {self.variant}".strip(), f"d={self.d}"]
         if letter:
             parts.append(f"{letter}={self.components}")
@@ -53,7 +54,9 @@ class Workload:
         return _MODELS[self.family](self, np.random.default_rng(1))
 
     def data(self) -> Floats:
-        """A sample of the model."""
+        """A sample of the model, or of something like it where there is no sampler."""
+        if self.family in _DRAWS:
+            return np.ascontiguousarray(_DRAWS[self.family](self, np.random.default_rng(2)), dtype=self.dtype)
         return np.ascontiguousarray(self.model.sample(self.n, random_state=2), dtype=self.dtype)
 
     def theta(self) -> NDArray[np.float64]:
@@ -82,7 +85,7 @@ class Workload:
     @property
     def exponentials(self) -> float:
         """Exponentials of one evaluation."""
-        return float(self.n * self.components)
+        return 0.0 if self.family == "PolynomialExponentialFamily" else float(self.n * self.components)
 
 
 def _gaussian(workload: Workload, random: np.random.Generator) -> Any:
@@ -125,10 +128,23 @@ def _von_mises_fisher(workload: Workload, random: np.random.Generator) -> Any:
     )
 
 
+def _polynomial(workload: Workload, random: np.random.Generator) -> Any:
+    d, degree = workload.d, workload.components
+    falling = scorematch.PolynomialExponentialFamily.from_params(coef=-np.ones(d), powers=degree * np.eye(d), n_jobs=1)
+    coef = falling.coef_ + 0.05 * random.standard_normal(len(falling.coef_))
+    return scorematch.PolynomialExponentialFamily.from_params(coef=coef, powers=falling.powers_, n_jobs=1)
+
+
+def _bounded_draws(workload: Workload, random: np.random.Generator) -> Floats:
+    return random.uniform(-1.2, 1.2, (workload.n, workload.d)) + 0.3 * random.standard_normal((workload.n, workload.d))
+
+
+_DRAWS = {"PolynomialExponentialFamily": _bounded_draws}
 _MODELS = {
     "Gaussian": _gaussian,
     "GaussianMixture": _gaussian_mixture,
     "ICA": _ica,
+    "PolynomialExponentialFamily": _polynomial,
     "VonMisesFisher": _von_mises_fisher,
 }
 
@@ -147,10 +163,18 @@ def _ica_flops(workload: Workload) -> float:
     return min(10 * m * d, 4 * m * d + 3 * m * m)  # with ψ, or with W Wᵀ and the symmetric E[φφᵀ] in its place
 
 
+def _polynomial_flops(workload: Workload) -> float:
+    d, degree = workload.d, workload.components
+    n_slope, n_curvature = (math.comb(d + degree - less, d) for less in (1, 2))
+    by_scores = n_slope * (1 + 4 * d) + n_curvature * 3
+    return min(by_scores, 2 * math.comb(d + 2 * degree - 2, d))  # or through the moments of all monomials
+
+
 _FLOPS = {
     "Gaussian": lambda workload: workload.d**2,  # through Σ x xᵀ
     "GaussianMixture": _mixture_flops,
     "ICA": _ica_flops,
+    "PolynomialExponentialFamily": _polynomial_flops,
     "VonMisesFisher": lambda workload: 4 * workload.d,
 }
 
@@ -167,6 +191,7 @@ GRID = (
     Workload("ICA", 64, 100_000, 64, dtype="float32"),
     Workload("Gaussian", 10, 100_000),
     Workload("Gaussian", 50, 100_000),
+    Workload("PolynomialExponentialFamily", 4, 100_000, 4),
     Workload("VonMisesFisher", 3, 100_000),
     Workload("VonMisesFisher", 10, 100_000),
 )

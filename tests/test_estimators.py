@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 import scipy.sparse
 import scorematch
-from scorematch import ICA, Gaussian, GaussianMixture, MinPower, NonNegative, RealSpace, Sphere, VonMisesFisher
+from scorematch import (
+    ICA,
+    Gaussian,
+    GaussianMixture,
+    MinPower,
+    NonNegative,
+    PolynomialExponentialFamily,
+    RealSpace,
+    Sphere,
+    VonMisesFisher,
+)
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -27,6 +37,7 @@ MODELS = {
     "mixture": (GaussianMixture(2, random_state=0), X),
     "sphere": (VonMisesFisher(), S),
     "ica": (ICA(random_state=0), X),
+    "polynomial": (PolynomialExponentialFamily(), X),
 }
 METHODS = (
     "score_function",
@@ -40,7 +51,14 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
 
 
 @parametrize_with_checks(
-    [Gaussian(), Gaussian("diag"), GaussianMixture(), VonMisesFisher(normalize=True), ICA(random_state=0)]
+    [
+        Gaussian(),
+        Gaussian("diag"),
+        GaussianMixture(),
+        VonMisesFisher(normalize=True),
+        ICA(random_state=0),
+        PolynomialExponentialFamily(ridge=1e-3),
+    ]
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")  # its data are often too few, and so we say
 def test_scikit_learn(estimator, check):

@@ -10,6 +10,7 @@ of one sample is for those who leave everything to it.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -152,6 +153,89 @@ class IcaByGram(Ica):
         objective = 0.5 * (t * through).sum() - (slope @ norm).sum()
         through_u = slope * (2 * norm * t + through)
         return objective, through_u.T @ X + (t.T @ t) @ w - 2 * slope.sum(0)[:, None] * w
+
+
+class Polynomial(Formulas):
+    """The terms of θ in graded order. ψ = B m and tr∇ψ = tᵀm, with the monomials m of less than the degree."""
+
+    def __init__(self, xp: Any, workload: Workload) -> None:
+        super().__init__(xp, workload)
+        d, degree = self.d, self.k
+        factors = [c for total in range(degree + 1) for c in itertools.combinations_with_replacement(range(d), total)]
+        place = {chosen: number for number, chosen in enumerate(factors)}
+        self.lower = [chosen for chosen in factors if len(chosen) < degree]
+        self.padded = np.array([[*chosen, *[d] * (degree - len(chosen))] for chosen in factors[1:]])
+        # The monomial without its first variable, times that.
+        self.made_of = [(place[chosen[1:]], chosen[0]) for chosen in self.lower[1:]]
+        m, p = len(self.lower), len(factors) - 1
+        self.m_curvature = sum(len(chosen) < degree - 1 for chosen in factors)
+        # θ to the entries of B and t; transposed, back.
+        self.slope, self.curvature = np.zeros((d * m, p)), np.zeros((self.m_curvature, p))
+        for number, chosen in enumerate(self.lower):
+            for j in range(d):
+                power = chosen.count(j)
+                self.slope[j * m + number, place[tuple(sorted((*chosen, j)))] - 1] = power + 1
+                if number < self.m_curvature:
+                    twice = place[tuple(sorted((*chosen, j, j)))] - 1
+                    self.curvature[number, twice] += (power + 1) * (power + 2)
+
+    def widest(self) -> int:
+        return len(self.lower)
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        slope, curvature = self.xp.asarray(self.slope), self.xp.asarray(self.curvature)
+        return (slope @ theta).reshape(self.d, -1), curvature @ theta, theta
+
+    def _monomials(self, X: Any) -> Any:
+        xp = self.xp
+        columns = X.T
+        rows = [xp.ones_like(columns[0])]
+        for tail, variable in self.made_of:
+            rows.append(columns[variable] * rows[tail])
+        return xp.stack(rows)
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        slope, curvature, _ = parameters
+        monomials = self._monomials(X)
+        score, total = slope @ monomials, monomials.sum(1)
+        return monomials, score, total, 0.5 * (score * score).sum() + curvature @ total[: self.m_curvature]
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        monomials, score, total, objective = self._forward(parameters, X)
+        return objective, score @ monomials.T, total
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        objective, outer, total = means
+        return objective, self.slope.T @ outer.reshape(-1) + self.curvature.T @ total[: self.m_curvature]
+
+    def form_by_definition(self, X: Any) -> tuple[Any, Any]:
+        """Γ and g: D (d·n, p) as a whole, and its symmetric product."""
+        monomials = self._monomials(X)
+        m, p = len(self.lower), self.slope.shape[1]
+        stacked = [monomials.T @ self.slope[j * m : (j + 1) * m] for j in range(self.d)]
+        D = self.xp.concatenate(stacked)
+        return D.T @ D / len(X), self._linear(monomials.sum(1) / len(X)).reshape(p)
+
+    def form_by_moments(self, X: Any, rows: int) -> tuple[Any, Any]:
+        """The same through E[m mᵀ], which holds all moments that are needed; in blocks of rows."""
+        m = len(self.lower)
+        moments = 0.0
+        for first in range(0, len(X), rows):
+            monomials = self._monomials(X[first : first + rows])
+            moments = moments + monomials @ monomials.T
+        moments = moments / len(X)
+        parts = [self.slope[j * m : (j + 1) * m] for j in range(self.d)]
+        return sum(part.T @ moments @ part for part in parts), self._linear(moments[0])
+
+    def _linear(self, means: Any) -> Any:
+        return -self.curvature.T @ means[: self.m_curvature]
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        padded = self.xp.concatenate([x, self.xp.ones(1, dtype=x.dtype)])
+        return self.xp.prod(padded[self.padded], 1) @ parameters[2]
 
 
 class Mixture(Formulas):
@@ -380,6 +464,7 @@ _PLAIN = {
     ("Gaussian", ""): Gaussian,
     ("VonMisesFisher", ""): VonMisesFisher,
     ("ICA", ""): Ica,
+    ("PolynomialExponentialFamily", ""): Polynomial,
     ("GaussianMixture", "full"): FullMixture,
     ("GaussianMixture", "tied"): TiedMixture,
     ("GaussianMixture", "diag"): DiagonalMixture,

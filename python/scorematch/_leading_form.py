@@ -34,16 +34,14 @@ def highest(terms: Monomials, leading: Doubles, orthant: bool) -> tuple[float, D
         # The value at v is at most the largest coefficient times Σ v_j^degree, which is 1 on the axes; and where all
         # are negative, it is negative everywhere.
         return float(pure[best]), np.eye(d)[best]
-    if degree == 2:
+    if degree == 2 and not orthant:
         hessian = np.zeros((d, d))
-        quadratic = terms.leading
-        i, j = np.array([(np.flatnonzero(power) if power.max() == 1 else np.repeat(np.argmax(power), 2))
-                         for power in terms.powers[quadratic]]).T  # fmt: skip
-        hessian[i, j] += leading[quadratic] / 2
-        hessian = hessian + hessian.T
+        for power, coefficient in zip(terms.powers[terms.leading], leading[terms.leading], strict=True):
+            i, j = np.repeat(np.arange(d), power)
+            hessian[i, j] += coefficient / 2
+            hessian[j, i] += coefficient / 2
         eigenvalues, vectors = np.linalg.eigh(hessian)
-        if not orthant or eigenvalues[-1] < 0:
-            return float(eigenvalues[-1]), vectors[:, -1]
+        return float(eigenvalues[-1]), vectors[:, -1]
     return _climb(terms, leading, orthant)
 
 

@@ -30,6 +30,8 @@ Doubles = NDArray[np.float64]
 
 # Blocks of Γ of more numbers than this (4 GiB) are refused.
 MOST_NUMBERS = 2**29
+# Below, the compiled objective is the faster.
+MANY_ROWS = 20_000
 # The origin so many times as far away as the data are spread: beyond, log p̃ is counted from their middle.
 FAR = 16.0
 
@@ -362,7 +364,8 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
         if moments.n_samples < 2:
             raise ValueError("PolynomialExponentialFamily needs at least 2 samples; got n_samples = 1")
         local, objective = self._estimate(moments)
-        theta = coordinates(self._terms(), moments.frame).of_x(local)
+        with np.errstate(over="ignore", invalid="ignore"):
+            theta = coordinates(self._terms(), moments.frame).of_x(local)
         if not np.isfinite(theta).all():
             raise ValueError("coefficients overflow on the scale of X; rescale its columns")
         self._frame, self._solution, self._moments = moments.frame, np.stack([theta, local]), moments
@@ -439,7 +442,7 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
 
     def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
         own = coordinates(self._terms(), self._frame)
-        if not self._moments_pay(len(X)):
+        if not self._moments_pay(X):
             compiled = super()._loss(X, sample_weight)
 
             def loss(theta: Doubles) -> tuple[float, Doubles]:
@@ -459,9 +462,18 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
 
         return loss_by_moments
 
-    def _moments_pay(self, n_samples: int) -> bool:
-        """Whether moments, once, take less time than scores and their way back."""
-        return n_samples >= 2000
+    def _moments_pay(self, X: Floats) -> bool:
+        """Whether moments take less time than one pass of scores and their way back.
+
+        They do where there are many rows and not many more moments than entries in the matrix that makes the scores.
+        (Not in float32: moments are taken in doubles.)
+        """
+        if len(X) < MANY_ROWS or X.dtype != np.float64 or isinstance(self.domain, NonNegative):
+            return False
+        terms = self._terms()
+        d, highest_power = terms.n_features, 2 * terms.degree - 2
+        n_moments = n_monomials(d, highest_power) if self.interactions else d * (highest_power + 1)
+        return n_moments <= 1.75 * terms.index.size
 
 
 @dataclass(frozen=True)

@@ -242,12 +242,13 @@ def _report(
         rows["model file"] = arguments.output
     if arguments.plot:
         rows["plot"] = arguments.plot
-    params = {name: np.asarray(value, dtype=np.float64) for name, value in model.params_.items()}
+    params = {name: np.asarray(value) for name, value in model.params_.items()}
     lines = [kebab(type(model).__name__), *tables.pairs(rows)]
     if scaling:
         lines += ["", "parameters of the standardised data, (x - mean) / standard deviation"]
     axes = {name: axes_of(model, name, value.shape) for name, value in params.items()}
-    return lines + tables.parameters(params, axes, table.labels, _width())
+    names = {"n_features": table.labels, "n_params": model.theta_names_}
+    return lines + tables.parameters(params, axes, names, _width())
 
 
 # -- terms ---------------------------------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+Numbers = NDArray[Any]
 
 # A table of more rows than the first shows as many as the second.
 MAX_ROWS, SHOWN_ROWS = 20, 15
@@ -26,18 +27,21 @@ def pairs(rows: Mapping[str, str], indent: str = "  ") -> list[str]:
 
 
 def parameters(
-    params: Mapping[str, Doubles], axes: Mapping[str, tuple[str, ...]], features: Sequence[str], width: int
+    params: Mapping[str, Numbers],
+    axes: Mapping[str, tuple[str, ...]],
+    names: Mapping[str, Sequence[str]],
+    width: int,
 ) -> list[str]:
-    """The fitted parameters; `axes` says what the axes of each mean."""
+    """The fitted parameters; `axes` says what the axes of each mean, `names` what stands along those with names."""
     lines: list[str] = []
-    vectors: dict[str, dict[str, Doubles]] = {}
+    vectors: dict[str, dict[str, Numbers]] = {}
     for name, value in params.items():
         if value.ndim == 0:
             lines += ["", f"{name}  {number_texts(value.reshape(1))[0]}"]
         elif value.ndim == 1:  # vectors along the same axis share a table
             vectors.setdefault(axes[name][0], {})[name] = value
     for axis, group in vectors.items():
-        rows = _labels(axis, len(next(iter(group.values()))), features)
+        rows = _labels(axis, len(next(iter(group.values()))), names)
         title = _singular(axis) if axis else ""
         lines += ["", *matrix(title, rows, list(group), np.column_stack(list(group.values())), width)]
     for name, value in params.items():
@@ -50,14 +54,14 @@ def parameters(
             row_axis, column_axis, matrices = column_axis, row_axis, np.swapaxes(matrices, 1, 2)
         for number, one in enumerate(matrices[:MAX_MATRICES]):
             title = f"{name}, {_singular(leading[0])} {number}" if leading else name
-            rows = _labels(row_axis, one.shape[0], features)
-            lines += ["", *matrix(title, rows, _labels(column_axis, one.shape[1], features), one, width)]
+            rows = _labels(row_axis, one.shape[0], names)
+            lines += ["", *matrix(title, rows, _labels(column_axis, one.shape[1], names), one, width)]
         if len(matrices) > MAX_MATRICES:
             lines += ["", f"{ELLIPSIS} {len(matrices) - MAX_MATRICES} more {name}"]
     return lines
 
 
-def matrix(title: str, rows: Sequence[str], columns: Sequence[str], values: Doubles, width: int) -> list[str]:
+def matrix(title: str, rows: Sequence[str], columns: Sequence[str], values: Numbers, width: int) -> list[str]:
     """A table of numbers under a title, with as many rows and columns as there is room for."""
     n_rows, n_columns = values.shape
     shown_rows = n_rows if n_rows <= MAX_ROWS else SHOWN_ROWS
@@ -100,8 +104,10 @@ def _columns(headings: Sequence[str], cells: Sequence[Sequence[str]], room: int)
     return texts
 
 
-def number_texts(values: Doubles) -> list[str]:
-    """Numbers of one column with four significant digits for the largest, their points aligned."""
+def number_texts(values: Numbers) -> list[str]:
+    """Numbers of one column with four significant digits for the largest, their points aligned; or whole numbers."""
+    if values.dtype.kind in "iu":
+        return [str(value) for value in values.tolist()]
     largest = float(np.abs(values).max(initial=0.0))
     if largest == 0:
         return ["0"] * len(values)
@@ -113,9 +119,9 @@ def number_texts(values: Doubles) -> list[str]:
     return [f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values.tolist()]
 
 
-def _labels(axis: str, length: int, features: Sequence[str]) -> list[str]:
-    if axis == "n_features" and length == len(features):
-        return list(features)
+def _labels(axis: str, length: int, names: Mapping[str, Sequence[str]]) -> list[str]:
+    if len(names.get(axis, ())) == length:
+        return list(names[axis])
     prefix = f"{_singular(axis)} " if axis else ""
     return [f"{prefix}{number}" for number in range(length)]
 

@@ -367,7 +367,7 @@ def polynomial(degree: int, d: int, *, interactions: bool = True, orthant: bool 
         polynomial_formula(powers),
         draw,
         settings if orthant else ({}, *settings),
-        n_rows_for_threads=60_000,
+        n_rows_for_threads=100_000 if degree > 1 else 420_000,
     )
 
 

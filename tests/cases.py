@@ -47,16 +47,30 @@ class Example:
     name: str
 
     def model(self, **options: Any) -> Any:
-        model = getattr(scorematch, self.case.family).from_params(**self.case.parameters, **self.setting, **options)
+        model = self.constructor.from_params(**self.case.parameters, **self.setting, **self._taken(options))
         for name, value in self.case.attributes.items():
             setattr(model, name, value)
         model._set_theta(model.theta_)
         return model
 
     def unfitted(self, **options: Any) -> Any:
-        constructor = getattr(scorematch, self.case.family)
-        own = {name: self.case.parameters[name] for name in constructor().get_params() if name in self.case.parameters}
-        return constructor(**{**own, **self.setting, **self.case.fit_options, **options})
+        own = {
+            name: value for name, value in self.case.parameters.items() if name in self.constructor._get_param_names()
+        }
+        return self.constructor(**{**own, **self.setting, **self.case.fit_options, **self._taken(options)})
+
+    def _taken(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Less the number of threads where the family has none of its own."""
+        return {name: value for name, value in options.items() if self.compiled or name != "n_jobs"}
+
+    @property
+    def constructor(self) -> Any:
+        return getattr(scorematch, self.case.family)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its derivatives are those of a compiled family."""
+        return bool(self.constructor._family)
 
     @property
     def weight(self) -> Any:
@@ -68,7 +82,7 @@ class Example:
 
     @property
     def has_quadratic_form(self) -> bool:
-        return hasattr(getattr(scorematch, self.case.family), "quadratic_form")
+        return hasattr(self.constructor, "quadratic_form")
 
     def data(self, n: int, seed: int = 0) -> np.ndarray:
         """`n` points in the domain, float64.
@@ -371,6 +385,64 @@ def polynomial(degree: int, d: int, *, interactions: bool = True, orthant: bool 
     )
 
 
+# -- The user's own statistics: x0, x1·x2, −½Σx², log(1 + x0²), sin(x1) ----------------------------------------------
+
+
+def own_statistic(x: np.ndarray) -> np.ndarray:
+    return np.stack([x[:, 0], x[:, 1] * x[:, 2], -np.sum(x**2, 1) / 2, np.log1p(x[:, 0] ** 2), np.sin(x[:, 1])], axis=1)
+
+
+def own_jacobian(x: np.ndarray) -> np.ndarray:
+    D = np.zeros((len(x), 5, 3))
+    D[:, 0, 0] = 1
+    D[:, 1, 1], D[:, 1, 2] = x[:, 2], x[:, 1]
+    D[:, 2] = -x
+    D[:, 3, 0] = 2 * x[:, 0] / (1 + x[:, 0] ** 2)
+    D[:, 4, 1] = np.cos(x[:, 1])
+    return D
+
+
+def own_hessian_diagonal(x: np.ndarray) -> np.ndarray:
+    H = np.zeros((len(x), 5, 3))
+    H[:, 2] = -1
+    H[:, 3, 0] = 2 * (1 - x[:, 0] ** 2) / (1 + x[:, 0] ** 2) ** 2
+    H[:, 4, 1] = -np.sin(x[:, 1])
+    return H
+
+
+def own_formula(xp: Any, theta: Any, x: Any) -> Any:
+    first, second, third = x[..., 0], x[..., 1], x[..., 2]
+    squares = first**2 + second**2 + third**2
+    return (
+        theta[0] * first
+        + theta[1] * second * third
+        - theta[2] * squares / 2
+        + theta[3] * xp.log1p(first**2)
+        + theta[4] * xp.sin(second)
+    )
+
+
+def exponential_family() -> Case:
+    parameters = {
+        "statistic_jacobian": own_jacobian,
+        "statistic_hessian_diagonal": own_hessian_diagonal,
+        "n_statistics": 5,
+        "statistic": own_statistic,
+        "block_size": 1000,
+        "theta": np.array([0.4, -0.3, 1.2, 0.5, 0.8]),
+    }
+    return Case(
+        "exponential-family",
+        "ExponentialFamily",
+        3,
+        parameters,
+        own_formula,
+        lambda random, n: random.normal(size=(n, 3)) * [1.0, 0.8, 1.2] + [0.3, 0.0, -0.2],
+        ({}, *orthant_settings(3)),
+        n_rows_for_threads=2000,
+    )
+
+
 # -- All of them --------------------------------------------------------------------------------------------------
 
 CASES = (
@@ -394,6 +466,7 @@ CASES = (
     # An odd degree is for the orthant alone, and of degree 1 nothing but its slope is left.
     polynomial(3, d=2, orthant=True),
     polynomial(1, d=2, orthant=True),
+    exponential_family(),
 )
 
 

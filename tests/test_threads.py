@@ -262,6 +262,8 @@ def test_as_many_threads_as_asked_for():
     found["few rows"] = started(lambda: bits(3, X[:2000]))
     warnings.simplefilter("ignore")
     for example in FEW_EXAMPLES:
+        if not example.compiled:
+            continue
         rows = example.data(example.case.n_rows_for_threads)
         m = example.model(n_jobs=3)
         found[example.name] = started(lambda: m.loss_and_grad(m.theta_, rows))

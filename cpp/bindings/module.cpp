@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
     scorematch::bindings::register_specs(module);
     scorematch::bindings::register_evaluation(module);
     scorematch::bindings::register_minibatches(module);
+    scorematch::bindings::register_solvers(module);
     scorematch::bindings::register_machine(module);
 }

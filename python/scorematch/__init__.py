@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it. A new family needs one line here, and one below for type checkers.
 _EXPORTS = {
+    "ExponentialFamily": "_exponential_family",
     "Gaussian": "_gaussian",
     "GaussianMixture": "_gaussian_mixture",
     "ICA": "_ica",
@@ -32,6 +33,7 @@ __all__ = ["__version__", *sorted(_EXPORTS), *_SUBMODULES]
 if _TYPE_CHECKING:
     from scorematch import domains, plotting, weights
     from scorematch._config import show_config
+    from scorematch._exponential_family import ExponentialFamily
     from scorematch._gaussian import Gaussian
     from scorematch._gaussian_mixture import GaussianMixture
     from scorematch._ica import ICA

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,8 +28,9 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
     parameters turn into each other (`_set_params_from_theta`, `_theta_from_params`), and how it is fitted (`_fit`).
     """
 
-    # The name in the compiled registry.
-    _family: ClassVar[str]
+    # The name in the compiled registry; empty where a family has its derivatives from elsewhere, and overrides
+    # `_layout`, `_evaluate` and `_loss`.
+    _family: ClassVar[str] = ""
     # Parameters that from_params needs, and those that it may be given.
     _required_params: ClassVar[tuple[str, ...]]
     _optional_params: ClassVar[tuple[str, ...]] = ()
@@ -55,9 +56,20 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         """Set `params_` and the fitted attributes from `theta_`."""
         raise NotImplementedError
 
-    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, NDArray[np.float64]]:
-        """The number of features and θ from what `from_params` was given; errors name the parameter."""
+    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int | None, NDArray[np.float64]]:
+        """The number of features and θ from what `from_params` was given; errors name the parameter.
+
+        None where the parameters do not tell how many features there are.
+        """
         raise NotImplementedError
+
+    def _layout(self) -> list[tuple[str, Literal["dense", "symmetric", "lower"], tuple[int, ...]]]:
+        """The blocks of θ, in order: name, how it is stored, shape."""
+        return self._compiled().layout()
+
+    def _has_log_density(self) -> bool:
+        """Whether log p̃ itself can be worked out, not only its derivatives."""
+        return True
 
     def _variant(self) -> str:
         return ""
@@ -126,7 +138,9 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         if missing:
             raise TypeError(f"{cls.__name__}.from_params() needs {missing[0]!r}")
         model = cls(**options)
-        model.n_features_in_, theta = model._theta_from_params(parameters)
+        n_features, theta = model._theta_from_params(parameters)
+        if n_features is not None:
+            model.n_features_in_ = n_features
         model._field()
         model._set_theta(theta)
         return model
@@ -161,7 +175,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         """Names of the entries of ``theta_``, such as ``precision[0,1]``."""
         self._check_is_fitted()
         names: list[str] = []
-        for name, packing, shape in self._compiled().layout():
+        for name, packing, shape in self._layout():
             for position in itertools.product(*(range(length) for length in shape)):
                 row, column = position[-2:] if packing != "dense" else (0, 0)
                 if (packing == "symmetric" and column < row) or (packing == "lower" and column > row):

@@ -26,7 +26,7 @@ def save_model(model: ScoreMatchingEstimator, path: str | os.PathLike[str]) -> N
     """Write a fitted model to a JSON file.
 
     The file holds the class, its options, ``theta_`` and ``params_``; numbers are written so that reading them gives
-    the same bits.
+    the same bits. A model with functions among its options cannot be written.
 
     Parameters
     ----------
@@ -79,6 +79,12 @@ def load_model(path: str | os.PathLike[str]) -> ScoreMatchingEstimator:
 def to_dict(model: ScoreMatchingEstimator) -> dict[str, Any]:
     """A fitted model as plain data."""
     model._check_is_fitted()
+    for name, value in model.get_params(deep=False).items():
+        if callable(value) and not dataclasses.is_dataclass(value):
+            raise ValueError(
+                f"{type(model).__name__} cannot be written to a model file: its option {name} is a function, "
+                f"{getattr(value, '__name__', value)}. Pickle the model, or keep theta_ and use from_params() later"
+            )
     return {
         "format": FORMAT,
         "version": VERSION,

@@ -151,6 +151,13 @@ def model_options(cls: type[ScoreMatchingEstimator]) -> list[Option]:
     return options
 
 
+def fits_on_a_line(cls: type) -> bool:
+    """Whether a command line can hold all that a constructor needs; functions it cannot."""
+    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    needed = [name for name, argument in constructor(cls).items() if argument.default is inspect.Parameter.empty]
+    return not any(typing.get_origin(hints.get(name)) is Callable for name in needed)
+
+
 def constructor(cls: type) -> dict[str, inspect.Parameter]:
     """The arguments of a constructor, without self."""
     return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])  # type: ignore[misc]

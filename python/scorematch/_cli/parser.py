@@ -53,11 +53,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace | None:
 
 
 def models() -> dict[str, Family]:
-    """The families by their names on the command line."""
-    from scorematch._cli.options import kebab
+    """The families by their names on the command line; those that need a function have no place there."""
+    from scorematch._cli.options import fits_on_a_line, kebab
     from scorematch._registry import families
 
-    return {kebab(cls.__name__): cls for cls in families()}
+    return {kebab(cls.__name__): cls for cls in families() if fits_on_a_line(cls)}
 
 
 def _named_model(argv: Sequence[str]) -> Family | None:

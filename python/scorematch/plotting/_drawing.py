@@ -89,7 +89,7 @@ def legend_handles(panels: Sequence[Line | Plane]) -> list[Any]:
         handles.append(Patch(facecolor="0.82", label="histogram of the data"))
     if any(line.density is not None for line in lines):
         handles.append(Line2D([], [], color=BLUE, lw=1.8, label="fitted density"))
-    if any(len(plane.positions) and plane.density is not None for plane in planes) or any(
+    if any(len(plane.positions) and len(plane.x) for plane in planes) or any(
         line.score is not None for line in lines if not planes
     ):
         handles.append(Line2D([], [], marker=r"$\rightarrow$", ls="", ms=12, color=ORANGE, label="score function"))

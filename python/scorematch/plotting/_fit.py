@@ -164,10 +164,10 @@ class FitDisplay:
         FitDisplay
             The display, drawn.
         """
-        names = column_names(model, feature_names)
+        X = np.asarray(X)
+        names = column_names(model, feature_names, X.shape[-1] if X.ndim else 0)
         if max_points < 1:
             raise ValueError(f"max_points must be at least 1; got {max_points}")
-        X = np.asarray(X)
         frame = Frame(model, X, names, sample_weight, max_points, random_state)
         on_sphere = isinstance(model._domain(), Sphere)
         if features is None:
@@ -197,11 +197,14 @@ class FitDisplay:
             kind, panels = "plane", [frame.plane(shown[0], shown[1])]
         else:
             kind, panels = "pairs", frame.pairs(shown)
+        drawn = "density" if model._has_log_density() else "score function"
         if not on_sphere and len(names) > len(shown[:2]) and frame.section:
-            caption.append("density: section with the other features at their means")
+            caption.append(f"{drawn}: section with the other features at their means")
         elif kind in ("line", "plane", "pairs") and len(names) > min(len(shown), 2):
             caption.append("density: marginal over the other features")
-        if frame.no_density:
+        if not model._has_log_density():
+            caption.append("no density drawn: the model knows only its derivatives")
+        elif frame.no_density:
             caption.append("no density drawn where the fitted covariance is singular")
         display = cls(panels, kind=kind, features=shown, feature_names=names, title=heading, caption="; ".join(caption))
         return display.plot(figure=figure, ax=ax)

@@ -24,9 +24,9 @@ GRID_LINE, GRID_PLANE, ARROWS_PER_SIDE = 1001, 201, 12
 
 @dataclass(frozen=True)
 class _Law:
-    """A density of one or two coordinates, and its score function."""
+    """A density of one or two coordinates, None where only its derivatives are known, and its score function."""
 
-    log_density: Callable[[Doubles], Doubles]
+    log_density: Callable[[Doubles], Doubles] | None
     score: Callable[[Doubles], Doubles]
 
 
@@ -157,8 +157,9 @@ class Frame:
             rows[:, chosen] = points
             return rows
 
+        log_density = whole.log_density
         return _Law(
-            lambda points: whole.log_density(filled(points)),
+            None if log_density is None else lambda points: log_density(filled(points)),
             lambda points: whole.score(filled(points))[:, chosen],
         )
 
@@ -177,9 +178,10 @@ class Frame:
         if law is None or (len(self.names) > 1 and self.section):
             density = score = None
         else:
-            density = _normalised(law.log_density(x[:, None]))
-            density = density / (float(density.sum()) * (x[1] - x[0]))
-            score = law.score(x[:, None])[:, 0]
+            density, score = None, law.score(x[:, None])[:, 0]
+            if law.log_density is not None:
+                density = _normalised(law.log_density(x[:, None]))
+                density = density / (float(density.sum()) * (x[1] - x[0]))
         return Line(self.names[feature], self.X[:, feature], self.weights, x, density, score)
 
     def plane(self, first: int, second: int) -> Plane:
@@ -191,6 +193,9 @@ class Frame:
         if law is None:
             nowhere = np.empty((0, 2))
             return Plane(names, points, x, y, None, np.full(3, np.nan), nowhere, nowhere)
+        if law.log_density is None:
+            positions = _crowded(points, x, y)
+            return Plane(names, points, x, y, None, np.full(3, np.nan), positions, law.score(positions))
         density = _normalised(law.log_density(_grid(x, y))).reshape(len(y), len(x))
         density = density / (float(density.sum()) * (x[1] - x[0]) * (y[1] - y[0]))
         levels = _levels(density)
@@ -211,6 +216,7 @@ class Frame:
 def sphere_panels(frame: Frame, shown: Sequence[int]) -> tuple[str, list[Line | Plane]]:
     d = len(frame.names)
     law = _law_of(frame.model)
+    assert law.log_density is not None  # all models on the sphere have one
     if d == 2:
         degrees = np.linspace(-180, 180, GRID_LINE)
         angle = np.radians(degrees)
@@ -243,6 +249,7 @@ def sphere_panels(frame: Frame, shown: Sequence[int]) -> tuple[str, list[Line | 
 
 def _hemispheres(frame: Frame, law: _Law) -> list[Hemisphere]:
     """Lambert's equal-area maps of the halves of the sphere around the mean direction and opposite to it."""
+    assert law.log_density is not None
     centre = _direction(frame.mean)
     # An orthonormal basis with the centre as its last vector, right-handed, from the least aligned axis.
     first = np.eye(3)[np.argmin(np.abs(centre))]
@@ -287,9 +294,10 @@ def _hemispheres(frame: Frame, law: _Law) -> list[Hemisphere]:
     return panels
 
 
-def column_names(model: ScoreMatchingEstimator, given: Sequence[str] | None) -> list[str]:
+def column_names(model: ScoreMatchingEstimator, given: Sequence[str] | None, n_columns: int) -> list[str]:
+    """Names of the columns, of which the model may have seen none so far."""
     model._check_is_fitted()
-    d = model.n_features_in_
+    d = getattr(model, "n_features_in_", n_columns)
     if given is None:
         return [str(name) for name in getattr(model, "feature_names_in_", [f"x{i}" for i in range(d)])]
     if len(given) != d:
@@ -318,7 +326,7 @@ def _law_of(model: ScoreMatchingEstimator) -> _Law:
     def scores(X: Doubles) -> Doubles:
         return np.asarray(model.score_function(_as_seen(model, X)), dtype=np.float64)
 
-    return _Law(values, scores)
+    return _Law(values if model._has_log_density() else None, scores)
 
 
 def _as_seen(model: ScoreMatchingEstimator, X: Doubles) -> Any:
@@ -376,6 +384,14 @@ def _grid(x: Doubles, y: Doubles) -> Doubles:
 def _midpoints(x: Doubles) -> Doubles:
     """Where arrows stand: the middles of equal cells."""
     return np.asarray(x[0] + (x[-1] - x[0]) * (np.arange(ARROWS_PER_SIDE) + 0.5) / ARROWS_PER_SIDE)
+
+
+def _crowded(points: Doubles, x: Doubles, y: Doubles) -> Doubles:
+    """The middles of the cells for arrows that hold data."""
+    counts, _, _ = np.histogram2d(
+        points[:, 1], points[:, 0], ARROWS_PER_SIDE, range=((y[0], y[-1]), (x[0], x[-1]))
+    )  # fmt: skip
+    return _grid(_midpoints(x), _midpoints(y))[counts.ravel() > 0]
 
 
 def _at(values: Doubles, positions: Doubles, x: Doubles, y: Doubles) -> Doubles:

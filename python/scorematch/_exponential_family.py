@@ -1,0 +1,505 @@
+"""Exponential families whose sufficient statistics the user writes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg.blas import dsyrk
+from sklearn.exceptions import ConvergenceWarning
+
+from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._penalised import UnboundedError, minimise_penalised
+from scorematch._quadratic import QuadraticForm, SingularError, solve
+from scorematch._user_functions import RowFunction, UserFunction, check_callable
+from scorematch._validation import (
+    Floats,
+    check_count,
+    check_parameter,
+    check_real,
+    check_sample_weight,
+)
+from scorematch.domains import Domain, Sphere
+from scorematch.weights import Weight
+
+Doubles = NDArray[np.float64]
+
+# Numbers in an array of derivatives, where the user does not say how many rows go together: 4 MiB.
+BLOCK_NUMBERS = 2**19
+
+
+class ExponentialFamily(ScoreMatchingEstimator):
+    r"""Exponential family of your own sufficient statistics, fitted in closed form.
+
+    .. math:: \log p(x) = \theta^\top t(x) + \text{const}
+
+    All that is needed of the statistics t are the derivatives D with :math:`D_{kj} = \partial t_k / \partial x_j`, and
+    the diagonal of the second derivatives. The score function is :math:`D^\top\theta`, the Hessian trace
+    :math:`\sum_{kj} \theta_k\, \partial^2 t_k / \partial x_j^2`, and
+
+    .. math:: \Gamma = \mathrm{E}[D\,\mathrm{diag}(h)\,D^\top], \qquad
+        g = -\mathrm{E}\Big[D h' + \sum_j h_j\, \partial^2 t / \partial x_j^2\Big]
+
+    with the weight h of the coordinates (h = 1 and h′ = 0 on all of space). The estimate minimises
+    :math:`\tfrac12\theta^\top\Gamma\theta - g^\top\theta + \tfrac12\,\mathtt{ridge}\,\|\theta\|^2 +
+    \mathtt{alpha}\,\|\theta\|_1`.
+
+    Parameters
+    ----------
+    statistic_jacobian : callable
+        Gives ∂t/∂x at a block of rows: from an array of shape (n_rows, n_features), float64 and read-only, an array of
+        shape (n_rows, n_statistics, n_features).
+    statistic_hessian_diagonal : callable
+        The same with ∂²t/∂x_j² in place of ∂t/∂x_j.
+    n_statistics : int
+        How many statistics there are.
+    statistic : callable, optional
+        Gives t itself, (n_rows, n_statistics). Only ``unnormalized_log_density`` needs it.
+    domain : Domain, optional
+        ``RealSpace()`` where None, or ``NonNegative()``.
+    weight : Weight, optional
+        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+    ridge : float, default=0.0
+        A penalty of ½·ridge·‖θ‖² in the objective, which makes the solution unique where the data alone do not.
+    alpha : float or sequence of float, default=0.0
+        A penalty of alpha·‖θ‖₁ in the objective, which sets some coefficients to 0 exactly; one number for each
+        statistic where a sequence is given.
+    block_size : int, optional
+        How many rows the functions are called with at a time; where None, as many as make an array of derivatives of 4
+        MiB. Memory is that of some such arrays, however many rows there are.
+    tol : float, default=1e-10
+        With `alpha`, how far the conditions of a minimum may be missed, as a part of the largest entry of g.
+    max_iter : int, default=1000
+        With `alpha`, the largest number of iterations.
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (n_statistics,)
+        The natural parameters.
+    theta_names_ : list of str
+        Names of the entries of ``theta_``.
+    params_ : dict
+        ``theta``, the argument of :meth:`from_params`, which also takes ``n_features``; without it, the number of
+        columns is that of the first data that the model meets.
+    objective_ : float
+        The objective at the estimate, without the penalties.
+    converged_, n_iter_ : bool, int
+        Whether the minimum was found, and in how many iterations; True and 1 without `alpha`.
+    n_features_in_ : int
+        Number of columns seen by ``fit``.
+
+    Warns
+    -----
+    sklearn.exceptions.ConvergenceWarning
+        With `alpha`, where `max_iter` iterations did not find the minimum.
+
+    Notes
+    -----
+    Whether exp of the estimate can be normalised is not checked: nothing is known of t.
+
+    The functions are called on one thread, in the order of the rows; BLAS, which multiplies what they return, has
+    threads of its own. A model can be pickled if its functions can, as those at the top of a module; it cannot be
+    written to a model file.
+
+    References
+    ----------
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 2.
+    Hyvärinen (2007), "Some extensions of score matching", Computational Statistics & Data Analysis 51, section 4
+    (exponential families in closed form).
+    Yu, Drton and Shojaie (2019), "Generalized score matching for non-negative data", JMLR 20, sections 2 and 3
+    (weights, and the l1 penalty).
+
+    Examples
+    --------
+    Independent gamma distributions with one shape and one rate, log p = a Σ log x_j − b Σ x_j:
+
+    >>> import numpy as np
+    >>> import scorematch
+    >>> def jacobian(x):
+    ...     return np.stack([1 / x, -np.ones_like(x)], axis=1)
+    >>> def hessian_diagonal(x):
+    ...     return np.stack([-1 / x**2, np.zeros_like(x)], axis=1)
+    >>> X = np.random.default_rng(0).gamma(3.0, 0.5, size=(20000, 2))
+    >>> model = scorematch.ExponentialFamily(
+    ...     jacobian, hessian_diagonal, 2, domain=scorematch.NonNegative(), weight=scorematch.Power(2)
+    ... ).fit(X)
+    >>> np.round(model.theta_, 1)  # shape − 1 and rate
+    array([2., 2.])
+    """
+
+    _required_params: ClassVar[tuple[str, ...]] = ("theta",)
+    _optional_params: ClassVar[tuple[str, ...]] = ("n_features",)
+
+    _moments: _Moments
+
+    def __init__(
+        self,
+        statistic_jacobian: RowFunction,
+        statistic_hessian_diagonal: RowFunction,
+        n_statistics: int,
+        statistic: RowFunction | None = None,
+        *,
+        domain: Domain | None = None,
+        weight: Weight | None = None,
+        ridge: float = 0.0,
+        alpha: float | Sequence[float] = 0.0,
+        block_size: int | None = None,
+        tol: float = 1e-10,
+        max_iter: int = 1000,
+    ) -> None:
+        self.statistic_jacobian = statistic_jacobian
+        self.statistic_hessian_diagonal = statistic_hessian_diagonal
+        self.n_statistics = n_statistics
+        self.statistic = statistic
+        self.domain = domain
+        self.weight = weight
+        self.ridge = ridge
+        self.alpha = alpha
+        self.block_size = block_size
+        self.tol = tol
+        self.max_iter = max_iter
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate the parameters by score matching, in one pass over the data.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data: anything scikit-learn takes; a ``numpy.memmap`` may be larger than memory.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+        """
+        self.__dict__.pop("_moments", None)
+        return self._add(X, sample_weight, reset=True)
+
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The block.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, on one scale for all blocks. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The estimator, fitted on all blocks so far.
+        """
+        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
+
+    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
+        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data. The model need not be fitted.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows; all 1 where None.
+
+        Returns
+        -------
+        gamma : ndarray of shape (n_statistics, n_statistics)
+            Without the penalties.
+        g : ndarray of shape (n_statistics,)
+            The linear term.
+        """
+        self._check_options()
+        X = self._check_samples(X)
+        return self._moments_of(X, check_sample_weight(sample_weight, len(X))).form
+
+    def unnormalized_log_density(self, X: ArrayLike) -> Floats:
+        """The logarithm of the density, up to a constant that does not depend on x.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The points.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of the float type of `X`.
+
+        Raises
+        ------
+        ValueError
+            Where the model was made without `statistic`: the derivatives alone do not give it.
+        """
+        return super().unnormalized_log_density(X)
+
+    # -- what the base asks for ----------------------------------------------------------------------------------
+
+    def _has_log_density(self) -> bool:
+        return self.statistic is not None
+
+    def _layout(self) -> list[tuple[str, Literal["dense", "symmetric", "lower"], tuple[int, ...]]]:
+        return [("theta", "dense", (len(self.theta_),))]
+
+    def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
+        # A model from parameters learns from the first data how many columns there are.
+        return super()._check_samples(X, reset=reset or not hasattr(self, "n_features_in_"), finite=finite)
+
+    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int | None, Doubles]:
+        self._check_options()
+        n_features = params.get("n_features")
+        if n_features is not None:
+            check_count("n_features", n_features)
+        return n_features, check_parameter("theta", params["theta"], (self.n_statistics,))
+
+    def _set_params_from_theta(self) -> None:
+        self.params_ = {"theta": self.theta_}
+
+    def _check_options(self) -> None:
+        check_callable("statistic_jacobian", self.statistic_jacobian)
+        check_callable("statistic_hessian_diagonal", self.statistic_hessian_diagonal)
+        check_count("n_statistics", self.n_statistics)
+        if self.statistic is not None:
+            check_callable("statistic", self.statistic)
+        if self.block_size is not None:
+            check_count("block_size", self.block_size)
+        check_real("ridge", self.ridge, lowest=0.0)
+        self._penalties()
+        check_real("tol", self.tol, lowest=0.0)
+        check_count("max_iter", self.max_iter)
+        self._field()
+        if isinstance(self.domain, Sphere):
+            raise ValueError("ExponentialFamily has no domain Sphere(); use RealSpace() or NonNegative()")
+
+    def _penalties(self) -> Doubles:
+        """The l1 penalty of each coefficient."""
+        given = check_parameter("alpha", self.alpha, () if np.ndim(self.alpha) == 0 else (self.n_statistics,))
+        if not (given >= 0).all():
+            raise ValueError(f"alpha must not be negative; got {self.alpha!r}")
+        return np.array(np.broadcast_to(given, (self.n_statistics,)))
+
+    # -- block by block ------------------------------------------------------------------------------------------
+
+    def _blocks(self, X: Floats, sample_weight: Doubles | None = None) -> Iterator[_Block]:
+        p, d = int(self.n_statistics), X.shape[1]
+        size = int(self.block_size) if self.block_size is not None else max(1, BLOCK_NUMBERS // (p * d))
+        for first in range(0, len(X), size):
+            rows = X[first : first + size].astype(np.float64, copy=False).view()
+            rows.flags.writeable = False  # they may be the caller's own
+            h, dh = (None, None) if self.weight is None else self.weight(rows)
+            weight = None if sample_weight is None else sample_weight[first : first + size]
+            yield _Block(self, first, rows, h, dh, weight)
+
+    def _function(self, argument: str) -> UserFunction:
+        axes = (("n_statistics", int(self.n_statistics)), ("n_features", self.n_features_in_))
+        return UserFunction(argument, getattr(self, argument), axes[:1] if argument == "statistic" else axes)
+
+    def _evaluate(self, X: ArrayLike, *wanted: str) -> dict[str, Floats]:
+        self._check_is_fitted()
+        if "log_density" in wanted and self.statistic is None:
+            raise ValueError(
+                "unnormalized_log_density needs the statistics themselves, not only their derivatives: pass "
+                "statistic, a function from a block of rows to an array of shape (n_rows, n_statistics)"
+            )
+        X = self._check_samples(X)
+        n, d = X.shape
+        columns = {"score": (n, d), "hessian_diagonal": (n, d)}
+        results = {name: np.empty(columns.get(name, (n,)), dtype=X.dtype) for name in wanted}
+        for block in self._blocks(X):
+            for name, values in block.evaluate(self.theta_, wanted).items():
+                results[name][block.first : block.first + len(values)] = values
+        return results
+
+    def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
+        total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
+
+        def loss(theta: Doubles) -> tuple[float, Doubles]:
+            value, gradient = 0.0, np.zeros_like(theta)
+            for block in self._blocks(X, sample_weight):
+                more, slope = block.loss_and_gradient(theta)
+                value += more
+                gradient += slope
+            return value / total, gradient / total
+
+        return loss
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def _moments_of(self, X: Floats, sample_weight: Doubles | None) -> _Moments:
+        p = int(self.n_statistics)
+        gamma, g = np.zeros((p, p), order="F"), np.zeros(p)
+        for block in self._blocks(X, sample_weight):
+            gamma, more = block.add_form(gamma)
+            g += more
+        lower = np.tril_indices(p, -1)
+        gamma[lower] = gamma.T[lower]
+        if not (np.isfinite(gamma).all() and np.isfinite(g).all()):
+            raise ValueError("the statistics have derivatives so large that their squares overflow; rescale them")
+        total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
+        settings = (self.statistic_jacobian, self.statistic_hessian_diagonal, self.domain, self.weight)
+        return _Moments(settings, total, X.shape, gamma, g)
+
+    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
+        self._check_options()
+        X = self._check_samples(X, reset=reset)
+        weight = check_sample_weight(sample_weight, len(X))
+        earlier = None if reset else self._moments
+        moments = self._moments_of(X, weight)
+        if weight is not None:
+            moments = moments.times(float(np.mean(np.asarray(sample_weight, dtype=np.float64))))
+        if earlier is not None:
+            if earlier.settings != moments.settings or earlier.g.shape != moments.g.shape:
+                raise ValueError(
+                    "the statistics, domain or weight have changed since the last block; call fit to start anew"
+                )
+            moments = earlier + moments
+        if moments.shape[0] < 2:
+            raise ValueError("ExponentialFamily needs at least 2 samples; got n_samples = 1")
+        theta = self._estimate(moments)
+        form = moments.form
+        self.objective_ = float(theta @ (form.gamma @ theta / 2 - form.g))
+        self._moments = moments
+        self._set_theta(theta)
+        return self
+
+    def _estimate(self, moments: _Moments) -> Doubles:
+        form, penalties = moments.form, self._penalties()
+        ridged = QuadraticForm(form.gamma + self.ridge * np.eye(len(form.g)), form.g)
+        if not penalties.any():
+            self.converged_, self.n_iter_ = True, 1
+            try:
+                return solve(ridged, float(np.finfo(np.float64).eps))
+            except SingularError as error:
+                n, d = moments.shape
+                raise ValueError(
+                    f"{n} rows of {d} columns do not tell the {self.n_statistics} statistics apart: {error}. Use more "
+                    "rows, drop statistics that are constant or depend on others, or pass a positive ridge or alpha"
+                ) from error
+        try:
+            minimum = minimise_penalised(ridged, penalties, tol=self.tol, max_iter=self.max_iter)
+        except UnboundedError as error:
+            largest = int(np.argmax(np.abs(error.direction)))
+            raise ValueError(
+                f"{error}: with alpha={self.alpha} it falls for ever in a direction that the data do not bound "
+                f"(statistic {largest} has the largest part in it). Pass a larger alpha or a positive ridge, or use "
+                "more rows"
+            ) from error
+        self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
+        if not minimum.converged:
+            warnings.warn(
+                f"ExponentialFamily did not converge: after {minimum.n_iter} iterations the conditions of a minimum "
+                f"are missed by {minimum.violation:.2g} of the largest entry of g (tol={self.tol:g}). Try a larger "
+                "max_iter, or a positive ridge",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return minimum.theta
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some rows, their weights, and what the objective makes of the statistics there."""
+
+    family: ExponentialFamily
+    first: int
+    rows: Doubles
+    h: Doubles | None  # None: 1
+    dh: Doubles | None
+    weight: Doubles | None
+
+    def _call(self, argument: str) -> Doubles:
+        return self.family._function(argument)(self.rows, self.first)
+
+    def _weighted(self, values: Doubles) -> Doubles:
+        """A row for each sample, times its weight."""
+        return values if self.weight is None else values * self.weight[:, None]
+
+    def evaluate(self, theta: Doubles, wanted: tuple[str, ...]) -> dict[str, Doubles]:
+        """Results for each row, by name."""
+        found: dict[str, Doubles] = {}
+        if "log_density" in wanted:
+            found["log_density"] = self._call("statistic") @ theta
+        terms = {"norm_term", "hessian_term"} & set(wanted)
+        if terms or "score" in wanted:
+            found["score"] = np.einsum("npd,p->nd", self._call("statistic_jacobian"), theta)
+        if terms or {"hessian_diagonal", "hessian_trace"} & set(wanted):
+            found["hessian_diagonal"] = np.einsum("npd,p->nd", self._call("statistic_hessian_diagonal"), theta)
+            found["hessian_trace"] = found["hessian_diagonal"].sum(axis=1)
+        if terms:
+            found["norm_term"], found["hessian_term"] = self._terms(found["score"], found["hessian_diagonal"])
+        return {name: found[name] for name in wanted}
+
+    def _terms(self, score: Doubles, second: Doubles) -> tuple[Doubles, Doubles]:
+        if self.h is None or self.dh is None:
+            return (score**2).sum(axis=1) / 2, second.sum(axis=1)
+        return (self.h * score**2).sum(axis=1) / 2, (self.h * second + self.dh * score).sum(axis=1)
+
+    def loss_and_gradient(self, theta: Doubles) -> tuple[float, Doubles]:
+        """Sums over the rows."""
+        first, second = self._call("statistic_jacobian"), self._call("statistic_hessian_diagonal")
+        score = np.einsum("npd,p->nd", first, theta)
+        norm_term, hessian_term = self._terms(score, np.einsum("npd,p->nd", second, theta))
+        rho = norm_term + hessian_term
+        value = float(rho.sum() if self.weight is None else rho @ self.weight)
+        cotangent = score if self.h is None or self.dh is None else self.h * score + self.dh
+        gradient = np.einsum("npd,nd->p", first, self._weighted(cotangent)) + self._second_sums(second)
+        return value, gradient
+
+    def _second_sums(self, second: Doubles) -> Doubles:
+        """Σ w h_j ∂²t/∂x_j²."""
+        if self.h is None and self.weight is None:
+            return np.asarray(second.sum(axis=(0, 2)))
+        factor = self._weighted(np.ones_like(self.rows) if self.h is None else self.h)
+        return np.asarray(np.einsum("npd,nd->p", second, factor))
+
+    def add_form(self, gamma: Doubles) -> tuple[Doubles, Doubles]:
+        """The upper triangle of Γ with that of the rows added, and their g; sums."""
+        first = self._call("statistic_jacobian")
+        g = -self._second_sums(self._call("statistic_hessian_diagonal"))
+        if self.dh is not None:
+            g -= np.einsum("npd,nd->p", first, self._weighted(self.dh))
+        stacked = np.ascontiguousarray(first.transpose(0, 2, 1))
+        if self.h is not None or self.weight is not None:
+            factor = self._weighted(np.ones_like(self.rows) if self.h is None else self.h)
+            stacked = stacked * np.sqrt(factor)[:, :, None]
+        columns = stacked.reshape(-1, stacked.shape[2]).T  # (p, n·d), as BLAS has matrices
+        return cast(Doubles, dsyrk(1.0, columns, beta=1.0, c=gamma, overwrite_c=1)), g
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Sums over samples: Γ and g, times the sum of the weights."""
+
+    settings: tuple[Any, ...]  # what they are moments of
+    total: float
+    shape: tuple[int, ...]  # of X
+    gamma: Doubles
+    g: Doubles
+
+    @property
+    def form(self) -> QuadraticForm:
+        """Γ and g as means."""
+        return QuadraticForm(np.ascontiguousarray(self.gamma) / self.total, self.g / self.total)
+
+    def __add__(self, other: _Moments) -> _Moments:
+        return replace(
+            self,
+            total=self.total + other.total,
+            shape=(self.shape[0] + other.shape[0], self.shape[1]),
+            gamma=self.gamma + other.gamma,
+            g=self.g + other.g,
+        )
+
+    def times(self, factor: float) -> _Moments:
+        """The same with all weights multiplied."""
+        return replace(self, total=self.total * factor, gamma=self.gamma * factor, g=self.g * factor)

@@ -279,7 +279,7 @@ def test_partial_fit_equals_fit(setting, alpha):
     before = parts.theta_
     with pytest.raises(ValueError, match="row 1, column 0"):
         parts.partial_fit([[1.0, 2.0, 3.0], [np.nan, 0.0, 0.0]])
-    with pytest.raises(ValueError, match="statistics, domain or weight have changed"):
+    with pytest.raises(ValueError, match="options of ExponentialFamily have changed"):
         parts.set_params(statistic_jacobian=lambda x: own_jacobian(x)).partial_fit(X[:50])
     np.testing.assert_array_equal(parts.theta_, before)
     once = own(alpha=alpha, **setting).fit(X[:100])

@@ -316,11 +316,19 @@ def test_partial_fit_that_fails_adds_nothing():
     with pytest.raises(ValueError, match="row 1, column 0"):
         model.partial_fit([[1.0, 2.0], [np.nan, 0.0]])
     model.set_params(covariance_type="diag")
-    with pytest.raises(ValueError, match="covariance_type or domain has changed"):
+    with pytest.raises(ValueError, match="options of Gaussian have changed"):
         model.partial_fit(X[50:])
     model.set_params(covariance_type="full")
     np.testing.assert_array_equal(model.theta_, before)
     np.testing.assert_allclose(model.partial_fit(X[50:]).theta_, Gaussian().fit(X).theta_, rtol=1e-10)
+
+
+def test_blocks_under_different_weights_do_not_add_up():
+    X = np.abs(np.random.default_rng(0).normal(size=(100, 2)))
+    model = Gaussian(domain=NonNegative(), weight=MinPower()).partial_fit(X)
+    model.set_params(weight=Log1p())
+    with pytest.raises(ValueError, match="call fit to start anew"):
+        model.partial_fit(X)
 
 
 # -- Samples ------------------------------------------------------------------------------------------------------

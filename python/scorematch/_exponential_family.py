@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg.blas import dsyrk
 from sklearn.exceptions import ConvergenceWarning
 
-from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._base import Loss
+from scorematch._closed_form import ClosedFormEstimator
 from scorematch._penalised import UnboundedError, minimise_penalised
 from scorematch._quadratic import QuadraticForm, SingularError, solve
 from scorematch._user_functions import RowFunction, UserFunction, check_callable
@@ -21,7 +22,6 @@ from scorematch._validation import (
     check_count,
     check_parameter,
     check_real,
-    check_sample_weight,
 )
 from scorematch.domains import Domain, Sphere
 from scorematch.weights import Weight
@@ -32,7 +32,7 @@ Doubles = NDArray[np.float64]
 BLOCK_NUMBERS = 2**19
 
 
-class ExponentialFamily(ScoreMatchingEstimator):
+class ExponentialFamily(ClosedFormEstimator):
     r"""Exponential family of your own sufficient statistics, fitted in closed form.
 
     .. math:: \log p(x) = \theta^\top t(x) + \text{const}
@@ -134,8 +134,6 @@ class ExponentialFamily(ScoreMatchingEstimator):
     _required_params: ClassVar[tuple[str, ...]] = ("theta",)
     _optional_params: ClassVar[tuple[str, ...]] = ("n_features",)
 
-    _moments: _Moments
-
     def __init__(
         self,
         statistic_jacobian: RowFunction,
@@ -162,66 +160,6 @@ class ExponentialFamily(ScoreMatchingEstimator):
         self.block_size = block_size
         self.tol = tol
         self.max_iter = max_iter
-
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by score matching, in one pass over the data.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data: anything scikit-learn takes; a ``numpy.memmap`` may be larger than memory.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The fitted estimator.
-        """
-        self.__dict__.pop("_moments", None)
-        return self._add(X, sample_weight, reset=True)
-
-    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The block.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, on one scale for all blocks. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The estimator, fitted on all blocks so far.
-        """
-        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
-
-    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
-        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data. The model need not be fitted.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows; all 1 where None.
-
-        Returns
-        -------
-        gamma : ndarray of shape (n_statistics, n_statistics)
-            Without the penalties.
-        g : ndarray of shape (n_statistics,)
-            The linear term.
-        """
-        self._check_options()
-        X = self._check_samples(X)
-        return self._moments_of(X, check_sample_weight(sample_weight, len(X))).form
 
     def unnormalized_log_density(self, X: ArrayLike) -> Floats:
         """The logarithm of the density, up to a constant that does not depend on x.
@@ -346,37 +284,25 @@ class ExponentialFamily(ScoreMatchingEstimator):
         if not (np.isfinite(gamma).all() and np.isfinite(g).all()):
             raise ValueError("the statistics have derivatives so large that their squares overflow; rescale them")
         total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
-        settings = (self.statistic_jacobian, self.statistic_hessian_diagonal, self.domain, self.weight)
-        return _Moments(settings, total, X.shape, gamma, g)
+        kind = (self.n_statistics, self.statistic_jacobian, self.statistic_hessian_diagonal)
+        return _Moments(kind, total, X.shape, gamma, g)
 
-    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
-        self._check_options()
-        X = self._check_samples(X, reset=reset)
-        weight = check_sample_weight(sample_weight, len(X))
-        earlier = None if reset else self._moments
-        moments = self._moments_of(X, weight)
-        if weight is not None:
-            moments = moments.times(float(np.mean(np.asarray(sample_weight, dtype=np.float64))))
-        if earlier is not None:
-            if earlier.settings != moments.settings or earlier.g.shape != moments.g.shape:
-                raise ValueError(
-                    "the statistics, domain or weight have changed since the last block; call fit to start anew"
-                )
-            moments = earlier + moments
-        if moments.shape[0] < 2:
-            raise ValueError("ExponentialFamily needs at least 2 samples; got n_samples = 1")
-        theta = self._estimate(moments)
-        form = moments.form
+    def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> _Moments:
+        return self._moments_of(X, sample_weight)
+
+    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        return self._moments_of(X, sample_weight).form
+
+    def _estimate(self, sums: _Moments) -> None:
+        form = sums.form
+        theta = self._minimum(sums)
         self.objective_ = float(theta @ (form.gamma @ theta / 2 - form.g))
-        self._moments = moments
         self._set_theta(theta)
-        return self
 
-    def _estimate(self, moments: _Moments) -> Doubles:
+    def _minimum(self, moments: _Moments) -> Doubles:
         form, penalties = moments.form, self._penalties()
         ridged = QuadraticForm(form.gamma + self.ridge * np.eye(len(form.g)), form.g)
         if not penalties.any():
-            self.converged_, self.n_iter_ = True, 1
             try:
                 return solve(ridged, float(np.finfo(np.float64).eps))
             except SingularError as error:
@@ -480,11 +406,16 @@ class _Block:
 class _Moments:
     """Sums over samples: Γ and g, times the sum of the weights."""
 
-    settings: tuple[Any, ...]  # what they are moments of
+    kind: tuple[Any, ...]  # what they are moments of
     total: float
     shape: tuple[int, ...]  # of X
     gamma: Doubles
     g: Doubles
+
+    @property
+    def n_samples(self) -> int:
+        """How many rows they are of."""
+        return self.shape[0]
 
     @property
     def form(self) -> QuadraticForm:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve, cholesky, eigh, solve_triangular
 
-from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._base import Loss
+from scorematch._closed_form import ClosedFormEstimator
 from scorematch._moments import Moments, WeightedMoments
 from scorematch._quadratic import BlockForm, QuadraticForm, SingularError
 from scorematch._validation import (
     Floats,
     check_parameter,
     check_positive_definite,
-    check_sample_weight,
     check_symmetric,
+    raw_sample_weight,
 )
 from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
@@ -28,7 +29,7 @@ COVARIANCE_TYPES = ("full", "diag", "spherical")
 FEW_NUMBERS = 20_000
 
 
-class Gaussian(ScoreMatchingEstimator):
+class Gaussian(ClosedFormEstimator):
     r"""Gaussian distribution, fitted in closed form.
 
     .. math:: \log p(x) = -\tfrac12 x^\top P x + \eta^\top x + \text{const}, \qquad \eta = P\mu
@@ -99,7 +100,6 @@ class Gaussian(ScoreMatchingEstimator):
     mean_: Doubles
     covariance_: Doubles
     precision_: Doubles
-    _moments: Any
 
     def __init__(
         self,
@@ -113,68 +113,6 @@ class Gaussian(ScoreMatchingEstimator):
         self.domain = domain
         self.weight = weight
         self.n_jobs = n_jobs
-
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by score matching, in one pass over the data.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data: anything scikit-learn takes, float32 and float64 without a copy; a ``numpy.memmap`` may be
-            larger than memory.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The fitted estimator.
-        """
-        self.__dict__.pop("_moments", None)
-        return self._add(X, sample_weight, reset=True)
-
-    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The block.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, on one scale for all blocks. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The estimator, fitted on all blocks so far.
-        """
-        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
-
-    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
-        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data. The model need not be fitted.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows; all 1 where None.
-
-        Returns
-        -------
-        gamma : ndarray of shape (n_params, n_params)
-            In the order of ``theta_``.
-        g : ndarray of shape (n_params,)
-            The linear term.
-        """
-        self._check_covariance_type()
-        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
-        moments = self._moments_of(X, check_sample_weight(sample_weight, len(X)), np.zeros(X.shape[1]))
-        return self._blocks(moments).assembled()
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
         """Draw from the fitted distribution.
@@ -277,26 +215,22 @@ class Gaussian(ScoreMatchingEstimator):
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
-    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
+    def _check_options(self) -> None:
         self._check_covariance_type()
-        self._field()
+        super()._check_options()
+
+    def _training_samples(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+    ) -> tuple[Floats, Doubles | None]:
         # On all of space the sums themselves tell whether X is finite, at no cost.
         X = self._check_samples(X, reset=reset, finite=isinstance(self.domain, NonNegative))
-        weight = check_sample_weight(sample_weight, len(X))
-        earlier = None if reset else self._moments
-        moments: Any = self._moments_of(X, weight, None if earlier is None else earlier.shift)
-        if weight is not None:
-            moments = moments.times(float(np.mean(np.asarray(sample_weight, dtype=np.float64))))
-        if earlier is not None:
-            if type(earlier) is not type(moments) or earlier.second.shape != moments.second.shape:
-                raise ValueError("covariance_type or domain has changed since the last block; call fit to start anew")
-            moments = earlier + moments
-        if moments.n_samples < 2:
-            raise ValueError("Gaussian needs at least 2 samples; got n_samples = 1")
-        self._estimate(moments)
-        self._moments = moments
-        self.converged_, self.n_iter_ = True, 1
-        return self
+        return X, raw_sample_weight(sample_weight, len(X))
+
+    def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Moments | WeightedMoments:
+        return self._moments_of(X, sample_weight, None if earlier is None else earlier.shift)
+
+    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        return self._blocks(self._moments_of(X, sample_weight, np.zeros(X.shape[1]))).assembled()
 
     def _moments_of(self, X: Floats, weight: Doubles | None, shift: Doubles | None) -> Moments | WeightedMoments:
         diagonal = self.covariance_type != "full"

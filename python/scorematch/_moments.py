@@ -35,6 +35,11 @@ class Moments:
     second: Doubles  # (d, d)  Σ w y yᵀ, or (d,) its diagonal
     eps: float  # relative rounding error
 
+    @property
+    def kind(self) -> object:
+        """Only sums of one kind add up."""
+        return type(self), self.second.shape
+
     @staticmethod
     def of(
         X: Floats,
@@ -104,9 +109,9 @@ class WeightedMoments:
     eps: float
 
     @property
-    def second(self) -> Doubles:
-        """The sums of second order."""
-        return self.sums["second"]
+    def kind(self) -> object:
+        """Only sums of one kind add up."""
+        return type(self), self.sums["second"].shape
 
     @staticmethod
     def of(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scorematch import _core
-from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._base import Loss
+from scorematch._closed_form import ClosedFormEstimator
 from scorematch._leading_form import highest, in_words
 from scorematch._monomials import Monomials, coordinates, monomials, n_monomials
 from scorematch._quadratic import BlockForm, QuadraticForm, SingularError, solve
@@ -21,7 +22,7 @@ from scorematch._validation import (
     check_flag,
     check_parameter,
     check_real,
-    check_sample_weight,
+    raw_sample_weight,
 )
 from scorematch.domains import Domain, NonNegative, Sphere
 from scorematch.weights import Weight
@@ -36,7 +37,7 @@ MANY_ROWS = 20_000
 FAR = 16.0
 
 
-class PolynomialExponentialFamily(ScoreMatchingEstimator):
+class PolynomialExponentialFamily(ClosedFormEstimator):
     r"""Exponential family whose log density is a polynomial, fitted in closed form.
 
     .. math:: \log p(x) = \sum_{1 \le |\alpha| \le m} \theta_\alpha x^\alpha + \text{const}, \qquad
@@ -140,7 +141,6 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
     # What fit found: theta_ and the coefficients in y, which have digits that theta_ cannot hold. Empty without a fit.
     _solution: Doubles
     _local: Doubles
-    _moments: _Moments
 
     def __init__(
         self,
@@ -165,74 +165,6 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
             powers = check_parameter("powers", parameters["powers"], (None, None))
             parameters["degree"] = max(1, int(powers.sum(axis=1).max(initial=1)))
         return super().from_params(**parameters)
-
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by score matching, in one pass over the data.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data: anything scikit-learn takes, float32 and float64 without a copy; a ``numpy.memmap`` may be
-            larger than memory.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The fitted estimator.
-        """
-        self.__dict__.pop("_moments", None)
-        return self._add(X, sample_weight, reset=True)
-
-    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The block. The first one should have some rows: it decides the coordinates in which moments are taken.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, on one scale for all blocks. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The estimator, fitted on all blocks so far.
-        """
-        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
-
-    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
-        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data. The model need not be fitted.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows; all 1 where None.
-
-        Returns
-        -------
-        gamma : ndarray of shape (n_params, n_params)
-            In the order of ``theta_``, without the penalty.
-        g : ndarray of shape (n_params,)
-            The linear term.
-        """
-        self._check_options()
-        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
-        self._check_size()
-        weight = check_sample_weight(sample_weight, len(X))
-        frame = _frame_of(X, weight)
-        frame[0] = 0
-        form = self._blocks(self._moments_of(X, weight, frame)).assembled()
-        # In y = x/c with powers of 2 for c, so that the scaling is exact.
-        scale = coordinates(self._terms(), frame).of_y(np.ones(len(form.g)))
-        return QuadraticForm(form.gamma * scale[:, None] * scale, form.g * scale)
 
     def unnormalized_log_density(self, X: ArrayLike) -> Floats:
         """The logarithm of the density, up to a constant that does not depend on x.
@@ -345,35 +277,36 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
-    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
-        self._check_options()
+    def _training_samples(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+    ) -> tuple[Floats, Doubles | None]:
         # On all of space the sums themselves tell whether X is finite, at no cost.
         X = self._check_samples(X, reset=reset, finite=isinstance(self.domain, NonNegative))
         self._check_size()
-        weight = check_sample_weight(sample_weight, len(X))
-        earlier = None if reset else self._moments
-        moments = self._moments_of(X, weight, _frame_of(X, weight) if earlier is None else earlier.frame)
-        if weight is not None:
-            moments = moments.times(float(np.mean(np.asarray(sample_weight, dtype=np.float64))))
-        if earlier is not None:
-            if earlier.settings != moments.settings:
-                raise ValueError(
-                    "degree, interactions, domain or weight has changed since the last block; call fit to start anew"
-                )
-            moments = earlier + moments
-        if moments.n_samples < 2:
-            raise ValueError("PolynomialExponentialFamily needs at least 2 samples; got n_samples = 1")
-        local, objective = self._estimate(moments)
+        return X, raw_sample_weight(sample_weight, len(X))
+
+    def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> _Moments:
+        return self._moments_of(X, sample_weight, _frame_of(X, sample_weight) if earlier is None else earlier.frame)
+
+    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        self._check_size()
+        frame = _frame_of(X, sample_weight)
+        frame[0] = 0
+        form = self._blocks(self._moments_of(X, sample_weight, frame)).assembled()
+        # In y = x/c with powers of 2 for c, so that the scaling is exact.
+        scale = coordinates(self._terms(), frame).of_y(np.ones(len(form.g)))
+        return QuadraticForm(form.gamma * scale[:, None] * scale, form.g * scale)
+
+    def _estimate(self, sums: _Moments) -> None:
+        local, objective = self._minimum(sums)
         with np.errstate(over="ignore", invalid="ignore"):
-            theta = coordinates(self._terms(), moments.frame).of_x(local)
+            theta = coordinates(self._terms(), sums.frame).of_x(local)
         if not np.isfinite(theta).all():
             raise ValueError("coefficients overflow on the scale of X; rescale its columns")
-        self._frame, self._solution, self._moments = moments.frame, np.stack([theta, local]), moments
+        self._frame, self._solution = sums.frame, np.stack([theta, local])
         self.objective_ = objective
-        self.converged_, self.n_iter_ = True, 1
         self._set_theta(theta)
-        self._warn_unless_integrable(local, moments.frame)
-        return self
+        self._warn_unless_integrable(local, sums.frame)
 
     def _moments_of(self, X: Floats, weight: Doubles | None, frame: Doubles) -> _Moments:
         """One pass over X; an error that names the first entry which is not finite."""
@@ -384,8 +317,8 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
             check_finite(X)
             raise ValueError("X has entries so large that their powers overflow; rescale it")
         total = float(len(X)) if weight is None else float(weight.sum())
-        settings = (self.degree, self.interactions, self.domain, self.weight)
-        return _Moments(settings, frame, total, len(X), sums, slope_sums)
+        kind = (self.degree, self.interactions)
+        return _Moments(kind, frame, total, len(X), sums, slope_sums)
 
     def _blocks(self, moments: _Moments) -> BlockForm:
         """Γ and g in the coordinates y of the moments, a block for each coordinate.
@@ -405,7 +338,7 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
             linear -= factor * moments.slope_sums / moments.total
         return BlockForm(terms.index, blocks, linear)
 
-    def _estimate(self, moments: _Moments) -> tuple[Doubles, float]:
+    def _minimum(self, moments: _Moments) -> tuple[Doubles, float]:
         """The coefficients in y, and the objective there."""
         form = self._blocks(moments)
         try:
@@ -480,7 +413,7 @@ class PolynomialExponentialFamily(ScoreMatchingEstimator):
 class _Moments:
     """Sums of monomials over samples (PolynomialMoments of backend.hpp)."""
 
-    settings: tuple[Any, ...]  # what they are moments for
+    kind: tuple[Any, ...]  # the options that they are moments for
     frame: Doubles  # (2, d): y = (x − frame[0]) / frame[1]
     total: float  # Σ w
     n_samples: int

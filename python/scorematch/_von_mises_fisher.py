@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._base import Loss
+from scorematch._closed_form import ClosedFormEstimator
 from scorematch._field import check_inside
 from scorematch._moments import Moments
 from scorematch._quadratic import QuadraticForm, SingularError, solve
-from scorematch._validation import Floats, check_parameter, check_sample_weight, check_samples, raw_sample_weight
+from scorematch._validation import Floats, check_parameter, check_samples, raw_sample_weight
 from scorematch.domains import Domain, Sphere
 
 Doubles = NDArray[np.float64]
@@ -21,7 +22,7 @@ DIRECTIONS = ("joint", "mean")
 FEW_NUMBERS = 10_000
 
 
-class VonMisesFisher(ScoreMatchingEstimator):
+class VonMisesFisher(ClosedFormEstimator):
     r"""Von Mises-Fisher distribution on the unit sphere in any dimension, fitted in closed form.
 
     .. math:: \log p(x) = \kappa\,\mu^\top x + \text{const}, \qquad \|x\| = 1
@@ -82,7 +83,6 @@ class VonMisesFisher(ScoreMatchingEstimator):
 
     mean_direction_: Doubles
     concentration_: float
-    _moments: Moments
 
     def __init__(
         self,
@@ -94,65 +94,6 @@ class VonMisesFisher(ScoreMatchingEstimator):
         self.direction = direction
         self.normalize = normalize
         self.n_jobs = n_jobs
-
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by score matching, in one pass over the data.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            Unit vectors, at least two columns.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The fitted estimator.
-        """
-        self.__dict__.pop("_moments", None)
-        return self._add(X, sample_weight, reset=True)
-
-    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The block.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, on one scale for all blocks. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The estimator, fitted on all blocks so far.
-        """
-        return self._add(X, sample_weight, reset=not hasattr(self, "_moments"))
-
-    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
-        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            Unit vectors. The model need not be fitted.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows; all 1 where None.
-
-        Returns
-        -------
-        gamma : ndarray of shape (n_features, n_features)
-            The mean of I − xxᵀ.
-        g : ndarray of shape (n_features,)
-            (d − 1) times the mean of x.
-        """
-        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
-        return _quadratic_form(self._moments_of(X, check_sample_weight(sample_weight, len(X))))
 
     def hessian_diagonal(self, X: ArrayLike) -> Floats:
         """Not defined on the sphere.
@@ -215,7 +156,7 @@ class VonMisesFisher(ScoreMatchingEstimator):
         check_inside(X, self._domain(), None)
         return X
 
-    def _check_training_samples(
+    def _training_samples(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
     ) -> tuple[Floats, Doubles | None]:
         """Unit vectors and their weights, less the rows that have no direction."""
@@ -277,28 +218,22 @@ class VonMisesFisher(ScoreMatchingEstimator):
     def _moments_of(self, X: Floats, weight: Doubles | None) -> Moments:
         return Moments.of(X, weight, diagonal=False, n_threads=self._threads(), shift=np.zeros(X.shape[1]))
 
-    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool) -> Self:
+    def _check_options(self) -> None:
         if self.direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {DIRECTIONS}; got {self.direction!r}")
-        if reset:
-            self.__dict__.pop("_moments", None)
-        X, raw_weight = self._check_training_samples(X, sample_weight, reset=reset)
+
+    def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Moments:
         _check_dimension(X.shape[1])
-        weight = check_sample_weight(raw_weight, len(X))
-        moments = self._moments_of(X, weight)
-        if raw_weight is not None:
-            moments = moments.times(float(np.mean(raw_weight)))
-        if not reset:
-            moments = self._moments + moments
-        if moments.n_samples < 2:
-            raise ValueError("VonMisesFisher needs at least 2 samples; got n_samples = 1")
-        form = _quadratic_form(moments)
-        theta = _joint(form, moments) if self.direction == "joint" else _along_mean(form, moments)
-        self._moments = moments
+        return self._moments_of(X, sample_weight)
+
+    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        return _quadratic_form(self._moments_of(X, sample_weight))
+
+    def _estimate(self, sums: Moments) -> None:
+        form = _quadratic_form(sums)
+        theta = _joint(form, sums) if self.direction == "joint" else _along_mean(form, sums)
         self.objective_ = float(0.5 * theta @ form.gamma @ theta - form.g @ theta)
-        self.converged_, self.n_iter_ = True, 1
         self._set_theta(theta)
-        return self
 
 
 def _rescaled(X: Floats) -> Floats:

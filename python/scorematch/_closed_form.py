@@ -1,0 +1,155 @@
+"""What families with a closed form share: one pass over the data for sums, which add up over blocks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scorematch._base import ScoreMatchingEstimator
+from scorematch._quadratic import QuadraticForm
+from scorematch._validation import Floats, check_sample_weight, raw_sample_weight
+
+Doubles = NDArray[np.float64]
+
+
+class Sums(Protocol):
+    """What a family needs of the data, as sums over weighted samples."""
+
+    @property
+    def n_samples(self) -> int:
+        """How many rows they are of."""
+        ...
+
+    @property
+    def kind(self) -> object:
+        """What they are sums of, but for domain and weight: only those of one kind add up."""
+        ...
+
+    def __add__(self, other: Any) -> Self: ...
+
+    def times(self, factor: float) -> Self:
+        """The same with all weights multiplied."""
+        ...
+
+
+class ClosedFormEstimator(ScoreMatchingEstimator):
+    """Base of the families whose objective is a quadratic form in θ.
+
+    A family says which sums it needs (`_sums`), what it estimates from them (`_estimate`) and what their quadratic form
+    is (`_form`).
+    """
+
+    # The sums of all blocks so far, and what they are sums of.
+    _moments: Any
+    _kind: tuple[object, ...]
+
+    # -- what a family provides ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Sums:
+        """The sums over X, to be added to `earlier` ones unless that is None."""
+
+    @abstractmethod
+    def _estimate(self, sums: Any) -> None:
+        """Set `theta_` and what follows from it, and `objective_`."""
+
+    @abstractmethod
+    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        """Γ and g."""
+
+    def _check_options(self) -> None:
+        """Raise an error where an option of the constructor is wrong."""
+        self._field()
+
+    def _training_samples(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
+    ) -> tuple[Floats, Doubles | None]:
+        """The rows to fit, checked, and their weights on their own scale."""
+        X = self._check_samples(X, reset=reset)
+        return X, raw_sample_weight(sample_weight, len(X))
+
+    # -- what it gives -------------------------------------------------------------------------------------------
+
+    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate the parameters by score matching, in one pass over the data.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data: anything scikit-learn takes, float32 and float64 without a copy; a ``numpy.memmap`` may be
+            larger than memory.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The fitted estimator.
+        """
+        self.__dict__.pop("_moments", None)
+        return self._add(X, sample_weight)
+
+    def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The block. The first one should have some rows: sums are taken about a point near them.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows, on one scale for all blocks. All 1 where None.
+
+        Returns
+        -------
+        Self
+            The estimator, fitted on all blocks so far.
+        """
+        return self._add(X, sample_weight)
+
+    def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
+        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data. The model need not be fitted.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weights of the rows; all 1 where None.
+
+        Returns
+        -------
+        gamma : ndarray of shape (n_params, n_params)
+            In the order of ``theta_``, without penalties.
+        g : ndarray of shape (n_params,)
+            The linear term.
+        """
+        self._check_options()
+        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
+        return self._form(X, check_sample_weight(sample_weight, len(X)))
+
+    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Self:
+        name = type(self).__name__
+        self._check_options()
+        earlier = getattr(self, "_moments", None)
+        X, raw_weight = self._training_samples(X, sample_weight, reset=earlier is None)
+        sums = self._sums(X, check_sample_weight(raw_weight, len(X)), earlier)
+        if raw_weight is not None:  # the checked ones have mean 1
+            sums = sums.times(float(np.mean(raw_weight)))
+        kind = (sums.kind, self._domain(), self._weight())
+        if earlier is not None:
+            if kind != self._kind:
+                raise ValueError(f"options of {name} have changed since the last block; call fit to start anew")
+            sums = earlier + sums
+        if sums.n_samples < 2:
+            raise ValueError(f"{name} needs at least 2 samples; got n_samples = 1")
+        self.converged_, self.n_iter_ = True, 1
+        self._estimate(sums)
+        self._moments, self._kind = sums, kind
+        return self

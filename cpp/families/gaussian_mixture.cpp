@@ -29,28 +29,6 @@
 SCOREMATCH_BEGIN_LEVEL
 namespace {
 
-// body<B, N>(i, l) for blocks of B of `count` rows and N packs of lanes; what is left is done one by one.
-template <int B, int N, class T, class Body>
-inline void for_each_block(index count, index lanes, const Body& body) noexcept {
-    index l = 0;
-    for (; l + N * pack_size<T> <= lanes; l += N * pack_size<T>) {
-        index i = 0;
-        for (; i + B <= count; i += B) body.template operator()<B, N>(i, l);
-        if constexpr (B > 1)
-            for (; i < count; ++i) body.template operator()<1, N>(i, l);
-    }
-    if constexpr (N > 1)
-        if (l < lanes)
-            for_each_block<B, N / 2, T>(count, lanes - l, [&]<int b, int n>(index i, index rest) {
-                body.template operator()<b, n>(i, l + rest);
-            });
-}
-
-template <class T>
-Rows<T> lanes_from(Rows<T> rows, index lane) noexcept {
-    return {rows.data + lane, rows.stride};
-}
-
 // A tile's rows, or those of a strip of it.
 template <class T>
 struct MixtureRows {
@@ -225,7 +203,7 @@ class GaussianMixture final : public Density<T> {
                 h[i][i] += coordinates[k * d + i] + traces[k];
                 step[i] = pull + shares[i] - share * mean[i];
             }
-            make_symmetric(h);
+            make_symmetric(h, d);
             multiply_vector(parameters_.precision(k), step.data(), d, mean_gradient + k * d);
             parameters_.cholesky_gradient(k, h, matrices[1], share, out);
             if (k < n_components - 1) out[k] = 2 * share;
@@ -277,7 +255,7 @@ class GaussianMixture final : public Density<T> {
             all_shares += shares[k * (d + 1) + d];
             if (k < n_components - 1) out[k] = 2 * shares[k * (d + 1) + d];
         }
-        make_symmetric(h);
+        make_symmetric(h, d);
         parameters_.cholesky_gradient(0, h, matrices[1], all_shares, out);
     }
 
@@ -296,11 +274,6 @@ class GaussianMixture final : public Density<T> {
             parameters_.variance_gradient(k, h.data(), block[3 * d], out);
             if (k < n_components - 1) out[k] = 2 * block[3 * d];
         }
-    }
-
-    void make_symmetric(Rows<double> matrix) const noexcept {
-        for (index i = 0; i < d_; ++i)
-            for (index j = 0; j < i; ++j) matrix[i][j] = matrix[j][i] = 0.5 * (matrix[i][j] + matrix[j][i]);
     }
 
     // Where the sums that all shapes have begin.

@@ -2,15 +2,13 @@
 //
 //   log_weight_ratio (K−1,)   log(π_k/π_K)
 //   means            (K, d)
-//   cholesky                  Σ_k = f·I + C_k C_kᵀ with C_k lower triangular and the logarithms of its diagonal in θ:
+//   cholesky                  Σ_k = f·I + C_k C_kᵀ as in cholesky.hpp, with f the covariance floor:
 //                             full (K, d, d), tied (d, d), diagonal (K, d), spherical (K,)
-//
-// so that θ is unconstrained and f, the covariance floor, is part of the model.
 #pragma once
 
 #include "scorematch/buffer.hpp"
+#include "scorematch/cholesky.hpp"
 #include "scorematch/family.hpp"
-#include "scorematch/small_matrix.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
 
@@ -44,7 +42,7 @@ struct MixtureSpec {
     }
 };
 
-// The chain rule begins with −∂J/∂P = H − ½(Σ ℓ̂) Σ_k in its two parts, so that ∂J/∂Σ = P H P − ½(Σ ℓ̂) P needs no Σ_k.
+// The chain rule begins with −∂J/∂P = H − ½(Σ ℓ̂) Σ_k in its two parts.
 class MixtureParameters {
   public:
     MixtureParameters(const MixtureSpec& spec, const double* theta)
@@ -62,7 +60,7 @@ class MixtureParameters {
     const double* mean(index k) const noexcept { return means_.data() + k * spec_.n_features; }
     // The logarithm of the component's share of the density at its mean.
     double constant(index k) const noexcept { return constant_[k]; }
-    Rows<const double> precision(index k) const noexcept { return precision_[matrix_of(k)]; }
+    Rows<const double> precision(index k) const noexcept { return matrices_.precision(matrix_of(k)); }
     double precision(index k, index i, index j) const noexcept {
         if (spec_.has_matrices()) return precision(k)[i][j];
         return i == j ? variance_precision_[k * spec_.n_features + j] : 0;
@@ -72,17 +70,8 @@ class MixtureParameters {
     // the whole gradient.
     void cholesky_gradient(index matrix, Rows<double> h, Rows<double> work, double half_share, double* out) const {
         const index d = spec_.n_features;
-        const Rows<const double> p = precision_[matrix], c = cholesky_[matrix];
-        multiply_square(h, p, d, work);
-        multiply_square(p, work, d, h);
-        for (index i = 0; i < d; ++i)
-            for (index j = 0; j < d; ++j) h[i][j] -= half_share * p[i][j];
-        multiply_square(h, c, d, work);
-        out += spec_.n_params() - spec_.covariance_params() + matrix * d * (d + 1) / 2;
-        for (index i = 0; i < d; ++i) {
-            for (index j = 0; j < i; ++j) *out++ = 2 * work[i][j];
-            *out++ = 2 * work[i][i] * c[i][i];
-        }
+        matrices_.gradient(matrix, h, work, half_share,
+                           out + spec_.n_params() - spec_.covariance_params() + matrix * d * (d + 1) / 2);
     }
 
     // The same where Σ_k is diagonal: `h` one number a coordinate.
@@ -117,30 +106,8 @@ class MixtureParameters {
     }
 
     void read_matrices(const double* packed) {
-        const index d = spec_.n_features, n = spec_.n_covariances();
-        cholesky_ = SquareMatrices(n, d);
-        precision_ = SquareMatrices(n, d);
-        SquareMatrices work(3, d);
-        const Rows<double> transposed = work[0], factor = work[1], inverse = work[2];
-        for (index matrix = 0; matrix < n; ++matrix) {
-            const Rows<double> c = cholesky_[matrix];
-            for (index i = 0; i < d; ++i)
-                for (index j = 0; j <= i; ++j)
-                    transposed[j][i] = c[i][j] = i == j ? __builtin_exp(*packed++) : *packed++;
-            if (spec_.floor > 0) {
-                gram_of_upper(transposed, spec_.floor, d, factor);
-                cholesky_upper(factor, d);
-            }
-            const Rows<const double> upper = spec_.floor > 0 ? factor : transposed;
-            double log_root = 0;
-            for (index i = 0; i < d; ++i) {
-                log_root += __builtin_log(upper[i][i]);
-                for (index j = 0; j < i; ++j) inverse[i][j] = 0;
-            }
-            invert_from_upper(upper, d, inverse, precision_[matrix]);
-            for (index k = 0; k < spec_.n_components; ++k)
-                if (matrix_of(k) == matrix) constant_[k] -= log_root;
-        }
+        matrices_ = CholeskyMatrices(spec_.n_covariances(), spec_.n_features, spec_.floor, packed);
+        for (index k = 0; k < spec_.n_components; ++k) constant_[k] -= matrices_.log_root(matrix_of(k));
     }
 
     void read_variances(const double* half_log) {
@@ -159,7 +126,7 @@ class MixtureParameters {
 
     MixtureSpec spec_;
     Buffer<double> constant_, means_;
-    SquareMatrices cholesky_, precision_;        // full and tied: C and P
+    CholeskyMatrices matrices_;                  // full and tied: C and P
     Buffer<double> scale_, variance_precision_;  // diagonal and spherical: Σ − f, and 1/Σ for each coordinate
 };
 

@@ -196,6 +196,28 @@ void test_samples(index n, index d, index row_stride, index column_stride, bool 
                     column_stride, weighted, about_origin);
 }
 
+// x − origin to the last digit, for an origin that T does not hold and samples near it.
+template <class T>
+void test_far_samples(index d) {
+    const index n = 3 * pack_size<T> + 1;
+    const double far = sizeof(T) == sizeof(double) ? 1e15 : 1e5;
+    std::vector<T> data(static_cast<std::size_t>(n * d));
+    std::vector<double> origin(static_cast<std::size_t>(d));
+    for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<T>(far + static_cast<double>(i % 7));
+    for (std::size_t j = 0; j < origin.size(); ++j) origin[j] = far + 0.3 * static_cast<double>(j + 1);
+    TestRows<T> turned(d, n);
+    transpose_samples(Samples<T>{data.data(), n, d, d, 1, origin.data()}, 0, n, turned.rows());
+    bool right = turned.padding_untouched();
+    for (index s = 0; s < n; ++s)
+        for (index j = 0; j < d; ++j) {
+            const double y =
+                static_cast<double>(data[static_cast<std::size_t>(s * d + j)]) - origin[static_cast<std::size_t>(j)];
+            const double error = std::fabs(static_cast<double>(turned.rows()[j][s]) - y);
+            right = right && error <= (sizeof(T) == sizeof(double) ? 0 : 1e-6) * (1 + std::fabs(y));
+        }
+    CHECK(right);
+}
+
 // -------------------------------------------------------------------------------------------------- repeatability
 
 // The same bits each time and wherever in memory, with entries whose sums are rounded; and near the sums in double.
@@ -279,6 +301,7 @@ void test_all() {
             test_samples<T>(n, d, 1, n, true, true);       // Fortran order
             test_samples<T>(n, d, 2 * d + 1, 2, false, false);
         }
+    for (index d = 1; d <= 20; ++d) test_far_samples<T>(d);
     for (index d : {3, 70, 300}) test_samples<T>(700 / (d > 100 ? 5 : 1), d, d, 1, true, true);  // several tiles
 
     test_rounded<T>(10, 10, 256);

@@ -55,6 +55,15 @@ template <int stage, int size, class T>
     }
 }
 
+// x − origin. What of the origin a float does not hold is taken off on its own: where the difference is small, it
+// counts.
+template <class T, class Value>
+[[gnu::always_inline]] inline Value about(Value x, double origin) {
+    const T most = static_cast<T>(origin);
+    const Value difference = x - most;
+    return sizeof(T) == sizeof(double) ? difference : difference - static_cast<T>(origin - static_cast<double>(most));
+}
+
 // `size` features of a pack of samples, from `feature` on.
 template <int size, class T>
 [[gnu::always_inline]] inline void transpose_block(const T* data, index row_stride, index feature, const double* origin,
@@ -66,14 +75,13 @@ template <int size, class T>
         x[i] = load_pieces<width / size, size>(data + feature + i * row_stride, size * row_stride);
     transpose_squares<0, size, T>(x);
     SCOREMATCH_UNROLL
-    for (int i = 0; i < size; ++i) {
-        const T o = origin == nullptr ? T(0) : static_cast<T>(origin[feature + i]);
-        store<T>(rows[feature + i], x[i] - broadcast(o));
-    }
+    for (int i = 0; i < size; ++i)
+        store<T>(rows[feature + i], origin == nullptr ? x[i] : about<T>(x[i], origin[feature + i]));
 }
 
 // The features from `feature` on, at least two of them in all: `size` at a time, and what is left size/2, ..., 2 at a
-// time. A last one goes with its neighbour, which is done twice: a pack of single numbers would take longer.
+// time. A last one goes with its neighbour, which is done twice: gathered number by number, it would cost as much as
+// eight.
 template <int size, class T>
 [[gnu::always_inline]] inline void transpose_pack(const T* data, index row_stride, index feature, index n_features,
                                                   const double* origin, Rows<T> rows) {
@@ -83,7 +91,15 @@ template <int size, class T>
     else if (feature < n_features) transpose_block<2, T>(data, row_stride, n_features - 2, origin, rows);
 }
 
-// Writes `count` samples from `first` on, less their origin, to the lanes of as many rows as there are features.
+// Asks for n numbers, `distance` behind p, to be brought near. There may be none.
+template <class T>
+inline void prefetch(const T* p, index distance, index n) noexcept {
+    constexpr index line = 64 / static_cast<index>(sizeof(T));
+    for (index i = distance; i < distance + n; i += line) __builtin_prefetch(p + i, 0, 2);
+}
+
+// Writes `count` samples from `first` on, less their origin, to the lanes of as many rows as there are features. Those
+// of the next tile are asked for on the way, and arrive while this one is worked on.
 template <class T>
 inline void transpose_samples(const Samples<T>& samples, index first, index count, Rows<T> rows) noexcept {
     constexpr index width = pack_size<T>;
@@ -92,17 +108,20 @@ inline void transpose_samples(const Samples<T>& samples, index first, index coun
     const double* origin = samples.origin;
     index lane = 0;
     if (samples.column_stride == 1 && d > 1)
-        for (; lane + width <= count; lane += width)
-            transpose_pack<static_cast<int>(width), T>(data + lane * samples.row_stride, samples.row_stride, 0, d,
-                                                       origin, {rows.data + lane, rows.stride});
+        for (; lane + width <= count; lane += width) {
+            const T* const pack = data + lane * samples.row_stride;
+            if (samples.row_stride == d) prefetch(pack, count * d, width * d);
+            transpose_pack<static_cast<int>(width), T>(pack, samples.row_stride, 0, d, origin,
+                                                       {rows.data + lane, rows.stride});
+        }
     for (index j = 0; j < d; ++j) {
         const T* const __restrict column = data + j * samples.column_stride;
         T* const __restrict row = rows[j];
-        const T o = origin == nullptr ? T(0) : static_cast<T>(origin[j]);
+        const double o = origin == nullptr ? 0 : origin[j];
         if (samples.row_stride == 1)  // apart, so that the compiler uses packs
-            for (index l = lane; l < count; ++l) row[l] = column[l] - o;
+            for (index l = lane; l < count; ++l) row[l] = about<T>(column[l], o);
         else
-            for (index l = lane; l < count; ++l) row[l] = column[l * samples.row_stride] - o;
+            for (index l = lane; l < count; ++l) row[l] = about<T>(column[l * samples.row_stride], o);
     }
 }
 

@@ -323,7 +323,8 @@ void test_objective(const FieldSpec& spec) {
     const auto evaluate_terms = [&](bool backward) {
         std::vector<T> workspace(static_cast<std::size_t>(objective.workspace_rows() * lanes));
         double sums[1] = {0};
-        objective({x, d, lanes}, weight.data(), {workspace.data(), lanes}, norm.data(), hessian.data(),
+        const Tile<T> tile{x, d, lanes};
+        objective(tile, tile, weight.data(), {workspace.data(), lanes}, norm.data(), hessian.data(),
                   backward ? sums : nullptr);
     };
     const auto total = [&] {
@@ -372,11 +373,13 @@ void test_objective(const FieldSpec& spec) {
 
 // --------------------------------------------------------------------------------------------------------- sums
 
-// log p = −¼ Σ θ_j x_j⁴: ψ_j = −θ_j x_j³, ∂ψ_j = −3 θ_j x_j². Says that it is dear, so that threads are used.
+// log p = −¼ Σ θ_j y_j⁴, y = x − centre: ψ_j = −θ_j y_j³, ∂ψ_j = −3 θ_j y_j². Says that it is dear, so that threads are
+// used.
 template <class T>
 class Quartic final : public Density<T> {
   public:
-    explicit Quartic(const Doubles& theta) : theta_(theta) {}
+    Quartic(const Doubles& theta, const Doubles& centre) : theta_(theta), centre_(centre) {}
+    const double* centre() const noexcept override { return centre_.empty() ? nullptr : centre_.data(); }
     double cost() const noexcept override { return 1e12; }
     index n_sums() const noexcept override { return size(); }
 
@@ -417,19 +420,20 @@ class Quartic final : public Density<T> {
     index size() const { return static_cast<index>(theta_.size()); }
     T theta(index j) const { return static_cast<T>(theta_[static_cast<std::size_t>(j)]); }
     static T cube(const Tile<T>& tile, index j, index l) { return tile.x[j][l] * tile.x[j][l] * tile.x[j][l]; }
-    const Doubles theta_;
+    const Doubles theta_, centre_;
 };
 
 template <class T>
 class QuarticFamily final : public Family<T> {
   public:
-    explicit QuarticFamily(index n_features) : d_(n_features) {}
+    explicit QuarticFamily(index n_features, const Doubles& centre = {}) : d_(n_features), centre_(centre) {}
     index n_params() const noexcept override { return d_; }
     void describe(LayoutVisitor&) const override {}
-    Density<T>* at(const double* theta) const override { return new Quartic<T>(Doubles(theta, theta + d_)); }
+    Density<T>* at(const double* theta) const override { return new Quartic<T>(Doubles(theta, theta + d_), centre_); }
 
   private:
     index d_;
+    Doubles centre_;
 };
 
 struct LossAndGradient {
@@ -437,8 +441,9 @@ struct LossAndGradient {
     Doubles gradient;
 };
 
-// J(θ) and its gradient for the quartic, by a plain loop.
-LossAndGradient by_a_plain_loop(const Doubles& theta, const Doubles& x, const double* weight, const FieldSpec& field) {
+// J(θ) and its gradient for the quartic about a point, by a plain loop.
+LossAndGradient by_a_plain_loop(const Doubles& theta, const Doubles& x, const double* weight, const FieldSpec& field,
+                                const Doubles& point) {
     const std::size_t d = theta.size(), n = x.size() / d;
     LossAndGradient result{0, Doubles(d)};
     double total_weight = 0;
@@ -448,14 +453,16 @@ LossAndGradient by_a_plain_loop(const Doubles& theta, const Doubles& x, const do
         const double w = weight == nullptr ? 1 : weight[i];
         total_weight += w;
         double along = 0, rho = 0;
-        for (std::size_t j = 0; j < d; ++j) along -= at[j] * theta[j] * std::pow(at[j], 3);
+        Doubles y = at;
+        for (std::size_t j = 0; j < d; ++j) y[j] -= point[j];
+        for (std::size_t j = 0; j < d; ++j) along -= at[j] * theta[j] * std::pow(y[j], 3);
         rho += 0.5 * form.c * along * along;
         for (std::size_t j = 0; j < d; ++j) {
-            const double psi = -theta[j] * std::pow(at[j], 3), second = -3 * at[j] * at[j];
+            const double psi = -theta[j] * std::pow(y[j], 3), second = -3 * y[j] * y[j];
             const double a = form.a[j] + form.c * at[j] * at[j];  // A's diagonal
             rho += 0.5 * form.a[j] * psi * psi + a * theta[j] * second + form.b[j] * psi;
             const double u = form.a[j] * psi + form.c * along * at[j] + form.b[j];
-            result.gradient[j] += w * (-u * std::pow(at[j], 3) + a * second);
+            result.gradient[j] += w * (-u * std::pow(y[j], 3) + a * second);
         }
         result.loss += w * rho;
     }
@@ -464,19 +471,23 @@ LossAndGradient by_a_plain_loop(const Doubles& theta, const Doubles& x, const do
     return result;
 }
 
+// With a `centre` on all of space the samples have an origin, too.
 template <class T>
-void test_loop(const FieldSpec& field) {
-    const Doubles theta{0.7, -0.3, 1.1, 0.2};
+void test_loop(const FieldSpec& field, const Doubles& centre) {
+    const Doubles theta{0.7, -0.3, 1.1, 0.2}, origin{0.5, 0.1, -0.3, 0.2};
     const index d = 4;
-    const QuarticFamily<T> family(d);
+    const QuarticFamily<T> family(d, centre);
+    const bool has_origin = !centre.empty() && field.kind == FieldKind::euclidean;
+    Doubles point = centre.empty() ? Doubles(theta.size()) : centre;
+    for (std::size_t j = 0; has_origin && j < point.size(); ++j) point[j] += origin[j];
     for (index n : {1, 5, 300, 4099}) {
         const std::vector<T> x = samples_for<T>(field, n, d, 7);
-        const Samples<T> samples{x.data(), n, d, d, 1};
+        const Samples<T> samples{x.data(), n, d, d, 1, has_origin ? origin.data() : nullptr};
         Doubles weight = numbers<double>(n, 8);
         for (double& w : weight) w = std::abs(w) < 0.2 ? 0 : std::abs(w);
         weight[0] = 2;
         for (const double* w : {static_cast<const double*>(nullptr), static_cast<const double*>(weight.data())}) {
-            const LossAndGradient expected = by_a_plain_loop(theta, Doubles(x.begin(), x.end()), w, field);
+            const LossAndGradient expected = by_a_plain_loop(theta, Doubles(x.begin(), x.end()), w, field, point);
             LossAndGradient first;
             for (int n_threads : {1, 2, 3, 7}) {
                 LossAndGradient got{0, Doubles(static_cast<std::size_t>(d), -9.0)};
@@ -487,6 +498,19 @@ void test_loop(const FieldSpec& field) {
                 if (n_threads == 1) first = got;
                 CHECK(got.loss == first.loss && got.gradient == first.gradient);  // bit for bit
             }
+            // Sample by sample the same, and its parts.
+            std::vector<T> norm(static_cast<std::size_t>(n)), hessian(norm.size());
+            Outputs<T> outputs;
+            outputs.norm_term = norm.data();
+            outputs.hessian_term = hessian.data();
+            evaluate(family, theta.data(), samples, field, outputs, 2);
+            double total = 0, total_weight = 0;
+            for (std::size_t i = 0; i < norm.size(); ++i) {
+                const double one = w == nullptr ? 1 : w[i];
+                total += one * (static_cast<double>(norm[i]) + static_cast<double>(hessian[i]));
+                total_weight += one;
+            }
+            CHECK(close(total / total_weight, expected.loss, rounding<T>));
         }
     }
 }
@@ -497,29 +521,31 @@ void test_evaluate() {
     const index d = 4, n = 4099;
     const std::size_t size = static_cast<std::size_t>(n), all = static_cast<std::size_t>(n * d);
     const std::vector<T> x = samples_for<T>(fields[0], n, d, 9);
-    for (int n_threads : {1, 3}) {
-        std::vector<T> score(all), diagonal(all), trace(size), norm(size), hessian(size), log_density(size);
-        evaluate(
-            QuarticFamily<T>(d), theta.data(), Samples<T>{x.data(), n, d, d, 1}, fields[0],
-            Outputs<T>{score.data(), diagonal.data(), trace.data(), norm.data(), hessian.data(), log_density.data()},
-            n_threads);
-        for (std::size_t i = 0; i < size; ++i) {
-            double norm_term = 0, hessian_term = 0, log_p = 0;
-            for (std::size_t j = 0; j < theta.size(); ++j) {
-                const std::size_t k = i * theta.size() + j;
-                const double at = static_cast<double>(x[k]), psi = -theta[j] * at * at * at;
-                norm_term += 0.5 * psi * psi;
-                hessian_term -= 3 * theta[j] * at * at;
-                log_p -= theta[j] * at * at * at * at / 4;
-                CHECK(close(static_cast<double>(score[k]), psi, rounding<T>));
-                CHECK(close(static_cast<double>(diagonal[k]), -3 * theta[j] * at * at, rounding<T>));
+    for (const Doubles& centre : {Doubles{}, Doubles{0.2, -0.1, 0.3, 0.7}})
+        for (int n_threads : {1, 3}) {
+            std::vector<T> score(all), diagonal(all), trace(size), norm(size), hessian(size), log_density(size);
+            evaluate(QuarticFamily<T>(d, centre), theta.data(), Samples<T>{x.data(), n, d, d, 1}, fields[0],
+                     Outputs<T>{score.data(), diagonal.data(), trace.data(), norm.data(), hessian.data(),
+                                log_density.data()},
+                     n_threads);
+            for (std::size_t i = 0; i < size; ++i) {
+                double norm_term = 0, hessian_term = 0, log_p = 0;
+                for (std::size_t j = 0; j < theta.size(); ++j) {
+                    const std::size_t k = i * theta.size() + j;
+                    const double at = static_cast<double>(x[k]) - (centre.empty() ? 0 : centre[j]);
+                    const double psi = -theta[j] * at * at * at;
+                    norm_term += 0.5 * psi * psi;
+                    hessian_term -= 3 * theta[j] * at * at;
+                    log_p -= theta[j] * at * at * at * at / 4;
+                    CHECK(close(static_cast<double>(score[k]), psi, rounding<T>));
+                    CHECK(close(static_cast<double>(diagonal[k]), -3 * theta[j] * at * at, rounding<T>));
+                }
+                CHECK(close(static_cast<double>(norm[i]), norm_term, rounding<T>));
+                CHECK(close(static_cast<double>(hessian[i]), hessian_term, rounding<T>));
+                CHECK(close(static_cast<double>(trace[i]), hessian_term, rounding<T>));
+                CHECK(close(static_cast<double>(log_density[i]), log_p, rounding<T>));
             }
-            CHECK(close(static_cast<double>(norm[i]), norm_term, rounding<T>));
-            CHECK(close(static_cast<double>(hessian[i]), hessian_term, rounding<T>));
-            CHECK(close(static_cast<double>(trace[i]), hessian_term, rounding<T>));
-            CHECK(close(static_cast<double>(log_density[i]), log_p, rounding<T>));
         }
-    }
 }
 
 // Words by which families tell their variants apart: each family has one of these at least.
@@ -595,7 +621,8 @@ void test_all() {
     test_tiles<T>();
     for (const FieldSpec& field : fields) {
         test_objective<T>(field);
-        test_loop<T>(field);
+        test_loop<T>(field, {});
+        test_loop<T>(field, {0.2, -0.1, 0.3, 0.7});
     }
     test_evaluate<T>();
     test_same_bits<T>();

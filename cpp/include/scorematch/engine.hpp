@@ -73,6 +73,36 @@ inline void load_tile(const Samples<T>& samples, index first, index count, index
         for (index l = count; l < lanes; ++l) rows[j][l] = rows[j][count - 1];
 }
 
+// Loads tiles about the centre that the density asks for, and once more as they are for a field to look at: a weight is
+// a function of x itself. Where there is no field, or no centre, the two are one.
+template <class T>
+class TileLoader {
+  public:
+    TileLoader(const Samples<T>& samples, const double* centre, bool has_field)
+        : samples_(samples), centred_(samples), origin_(centre == nullptr ? 0 : samples.n_features),
+          separate_(has_field && centre != nullptr) {
+        if (centre == nullptr) return;
+        for (index j = 0; j < samples.n_features; ++j)
+            origin_[j] = centre[j] + (samples.origin == nullptr ? 0 : samples.origin[j]);
+        centred_.origin = origin_.data();
+    }
+
+    index rows() const noexcept { return separate_ ? 2 * samples_.n_features : samples_.n_features; }
+    void operator()(index first, index count, index lanes, Rows<T> rows) const noexcept {
+        load_tile(centred_, first, count, lanes, rows);
+        if (separate_) load_tile(samples_, first, count, lanes, rows.from(samples_.n_features));
+    }
+    Tile<T> tile(Rows<T> rows, index lanes) const noexcept { return {rows, samples_.n_features, lanes}; }
+    Tile<T> points(Rows<T> rows, index lanes) const noexcept {
+        return tile(separate_ ? rows.from(samples_.n_features) : rows, lanes);
+    }
+
+  private:
+    Samples<T> samples_, centred_;
+    Buffer<double> origin_;
+    bool separate_;
+};
+
 // Weights of a tile's samples; zero in the lanes that only repeat.
 template <class T>
 inline void load_weights(const double* sample_weight, index first, index count, index lanes, T* out) noexcept {
@@ -81,7 +111,7 @@ inline void load_weights(const double* sample_weight, index first, index count, 
     for (index l = count; l < lanes; ++l) out[l] = 0;
 }
 
-// ρ at one tile, from ψ, ∇ψ and the field.
+// ρ at one tile, from ψ, ∇ψ and the field. `tile` is what the density sees, `points` what the field does.
 template <class T>
 class Objective {
   public:
@@ -100,8 +130,8 @@ class Objective {
     bool shortcut() const noexcept { return field_ == nullptr && density_.has_euclidean_shortcut(); }
 
     // Writes the two terms of ρ; adds the way back of Σ weight·ρ to `sums` unless that is null.
-    void operator()(const Tile<T>& tile, const T* weight, Rows<T> workspace, T* norm_term, T* hessian_term,
-                    double* sums) const noexcept {
+    void operator()(const Tile<T>& tile, const Tile<T>& points, const T* weight, Rows<T> workspace, T* norm_term,
+                    T* hessian_term, double* sums) const noexcept {
         if (shortcut()) {
             density_.euclidean(tile, weight, workspace, norm_term, hessian_term, sums);
             return;
@@ -114,7 +144,7 @@ class Objective {
         T* const __restrict projection = scalars[1];
         T* const __restrict directional_cotangent = scalars[2];
         const Rows<T> field_workspace = workspace.from(own_rows());
-        const FieldValues<T> field = field_ == nullptr ? FieldValues<T>{} : field_->at(tile, field_workspace);
+        const FieldValues<T> field = field_ == nullptr ? FieldValues<T>{} : field_->at(points, field_workspace);
         const Rows<T> rest = field_workspace.from(field_ == nullptr ? 0 : field_->workspace_rows(n_features_));
 
         const Derivatives<T> results{score, asked_, curvature, field.direction, directional};
@@ -220,8 +250,10 @@ double loss_and_gradient(const Density<T>& density, const Field<T>* field, const
     const index d = samples.n_features;
     const Objective<T> objective(density, field, d);
 
+    const TileLoader<T> loader(samples, density.centre(), field != nullptr);
+
     // What a worker needs: x, the weights, the two terms, and the objective's own. What a chunk sums: ρ, then the rest.
-    const index rows = d + 3 + objective.workspace_rows();
+    const index rows = loader.rows() + 3 + objective.workspace_rows();
     const index n_sums = 1 + density.n_sums();
     const Partition partition = Partition::of<T>(samples.n_samples, rows, n_sums);
     const int workers = threads_worth(density.cost() * static_cast<double>(samples.n_samples), n_threads);
@@ -232,16 +264,17 @@ double loss_and_gradient(const Density<T>& density, const Field<T>* field, const
     for (index i = 0; i < n_sums * partition.n_chunks; ++i) sums[i] = 0;
 
     auto sum_chunk = [&](index chunk, int worker) noexcept {
-        const Rows<T> x = workspaces.of(worker), scalars = x.from(d), rest = scalars.from(3);
+        const Rows<T> x = workspaces.of(worker), scalars = x.from(loader.rows()), rest = scalars.from(3);
         T* const weight = scalars[0];
         T* const norm_term = scalars[1];
         T* const hessian_term = scalars[2];
         double* const chunk_sums = sums + chunk * n_sums;
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
             const index first = partition.first_sample(t), count = partition.samples_in(t);
-            load_tile(samples, first, count, partition.lanes, x);
+            loader(first, count, partition.lanes, x);
             load_weights(sample_weight, first, count, partition.lanes, weight);
-            objective({x, d, partition.lanes}, weight, rest, norm_term, hessian_term, chunk_sums + 1);
+            objective(loader.tile(x, partition.lanes), loader.points(x, partition.lanes), weight, rest, norm_term,
+                      hessian_term, chunk_sums + 1);
             double total = 0;
             for (index l = 0; l < count; ++l)
                 total += static_cast<double>(weight[l]) *
@@ -285,30 +318,31 @@ void evaluate(const Family<T>& family, const double* theta, const Samples<T>& sa
     const Owner<Field<T>> field(make_field<T>(field_spec));
     const index d = samples.n_features;
     const Objective<T> objective(*density, field.get(), d);
+    const TileLoader<T> loader(samples, density->centre(), field.get() != nullptr);
     const bool manifold = field.get() != nullptr && field->is_manifold();
     const Curvature asked = outputs.hessian_diagonal != nullptr ? Curvature::diagonal : Curvature::trace;
     const index curvature_rows = asked == Curvature::diagonal ? d : 1;
 
     const index field_rows = manifold ? field->workspace_rows(d) : 0;
-    const index own = 2 * d + 3 + objective.workspace_rows();
-    const index derivatives = 2 * d + curvature_rows + 1 + field_rows + density->workspace_rows();
+    const index own = loader.rows() + d + 3 + objective.workspace_rows();
+    const index derivatives = loader.rows() + d + curvature_rows + 1 + field_rows + density->workspace_rows();
     const index rows = own > derivatives ? own : derivatives;
     const Partition partition = Partition::of<T>(samples.n_samples, rows, 0);
     const int workers = threads_worth(density->cost() * static_cast<double>(samples.n_samples), n_threads);
     Workspaces<T> workspaces(partition, rows, workers);
 
     auto run_chunk = [&](index chunk, int worker) noexcept {
-        const Rows<T> x = workspaces.of(worker), rest = x.from(d);
+        const Rows<T> x = workspaces.of(worker), rest = x.from(loader.rows());
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
             const index first = partition.first_sample(t), count = partition.samples_in(t);
-            load_tile(samples, first, count, partition.lanes, x);
-            const Tile<T> tile{x, d, partition.lanes};
+            loader(first, count, partition.lanes, x);
+            const Tile<T> tile = loader.tile(x, partition.lanes), points = loader.points(x, partition.lanes);
 
             if (outputs.norm_term != nullptr || outputs.hessian_term != nullptr ||
                 (manifold && outputs.hessian_trace != nullptr)) {
                 T* const norm_term = rest[0];
                 T* const hessian_term = rest[1];
-                objective(tile, nullptr, rest.from(2), norm_term, hessian_term, nullptr);
+                objective(tile, points, nullptr, rest.from(2), norm_term, hessian_term, nullptr);
                 if (outputs.norm_term != nullptr) store_tile<T>(rest, 1, first, count, outputs.norm_term);
                 if (outputs.hessian_term != nullptr) store_tile<T>(rest.from(1), 1, first, count, outputs.hessian_term);
                 if (manifold && outputs.hessian_trace != nullptr)
@@ -318,7 +352,7 @@ void evaluate(const Family<T>& family, const double* theta, const Samples<T>& sa
                 (!manifold && outputs.hessian_trace != nullptr)) {
                 const Rows<T> score = rest, curvature = rest.from(d), spare = curvature.from(curvature_rows);
                 density->forward(tile, spare.from(1 + field_rows), {score, asked, curvature, {}, nullptr});
-                if (manifold) project(tile, field->at(tile, spare.from(1)), score, spare[0]);
+                if (manifold) project(points, field->at(points, spare.from(1)), score, spare[0]);
                 if (outputs.score != nullptr) store_tile<T>(score, d, first, count, outputs.score);
                 if (outputs.hessian_diagonal != nullptr)
                     store_tile<T>(curvature, d, first, count, outputs.hessian_diagonal);

@@ -53,6 +53,10 @@ class Density {
     Density& operator=(const Density&) = delete;
     virtual ~Density() {}
 
+    // Optional: a point near the data, from where the density sees them. All its tiles then hold x − centre, which
+    // costs nothing while samples are turned to lanes.
+    virtual const double* centre() const noexcept { return nullptr; }
+
     // Rows of scratch that forward and backward share: what forward leaves there, backward finds.
     virtual index workspace_rows() const noexcept { return 0; }
 

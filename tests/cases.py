@@ -443,6 +443,80 @@ def exponential_family() -> Case:
     )
 
 
+# -- Products of Student-t ----------------------------------------------------------------------------------------
+
+
+def product_formula(shape: tuple[int, int], mean: np.ndarray) -> Formula:
+    m, d = shape
+
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        s = (x - mean) @ theta[: m * d].reshape(m, d).T
+        return -xp.sum(xp.exp(theta[m * d :]) * xp.log1p(s * s / 2), axis=-1)
+
+    return log_density
+
+
+def product_of_student_t(m: int, d: int, *, centred: bool = True, orthant: bool = False, name: str = "") -> Case:
+    random = np.random.default_rng(100 * m + d)
+    mean = np.zeros(d) if centred else random.normal(size=d)
+    parameters = {
+        "components": random.normal(size=(m, d)) / np.sqrt(d) + 0.7 * np.eye(m, d),
+        "exponents": random.uniform(0.6, 3.0, m),
+        "mean": mean,
+    }
+    mixing = np.linalg.pinv(0.7 * np.eye(d) + random.normal(size=(d, d)) / 3)
+    return Case(
+        f"product-of-student-t{name}",
+        "ProductOfStudentT",
+        d,
+        parameters,
+        product_formula((m, d), mean),
+        lambda random, n: random.standard_t(5.0, size=(n, d)) @ mixing.T + mean,
+        ({}, *orthant_settings(d)) if orthant else ({},),
+        n_rows_for_threads=32_000,
+        fit_options={"n_components": m, "max_iter": 8, "random_state": 0, "whiten": m <= d and not orthant},
+    )
+
+
+# -- Restricted Boltzmann machines --------------------------------------------------------------------------------
+
+
+def rbm_formula(shape: tuple[int, int], noise_variance: float | None) -> Formula:
+    m, d = shape
+
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        weights, hidden, visible = theta[: m * d], theta[m * d : m * d + m], theta[m * d + m : m * d + m + d]
+        variance = xp.exp(theta[m * d + m + d]) if noise_variance is None else noise_variance
+        activation = hidden + x @ weights.reshape(m, d).T / variance
+        base = xp.sum((x - visible) ** 2, axis=-1) / (2 * variance)
+        return xp.sum(xp.logaddexp(activation, 0.0), axis=-1) - base
+
+    return log_density
+
+
+def gaussian_bernoulli_rbm(m: int, d: int, *, given: bool = False, orthant: bool = False, name: str = "") -> Case:
+    random = np.random.default_rng(100 * m + d)
+    noise_variance = 0.7
+    parameters = {
+        "components": random.normal(size=(m, d)),
+        "intercept_hidden": random.normal(size=m),
+        "intercept_visible": random.normal(size=d),
+        **({"noise_variance": noise_variance} if given else {"log_noise_variance": np.log(noise_variance)}),
+    }
+    centres = 2 * random.normal(size=(4, d))
+    return Case(
+        f"gaussian-bernoulli-rbm{name}",
+        "GaussianBernoulliRBM",
+        d,
+        parameters,
+        rbm_formula((m, d), noise_variance if given else None),
+        lambda random, n: centres[random.integers(4, size=n)] + random.normal(size=(n, d)),
+        ({}, *orthant_settings(d)) if orthant else ({},),
+        n_rows_for_threads=32_000,
+        fit_options={"n_components": m, "max_iter": 8, "random_state": 0},
+    )
+
+
 # -- All of them --------------------------------------------------------------------------------------------------
 
 CASES = (
@@ -467,6 +541,16 @@ CASES = (
     polynomial(3, d=2, orthant=True),
     polynomial(1, d=2, orthant=True),
     exponential_family(),
+    product_of_student_t(4, 4, orthant=True),
+    product_of_student_t(4, 4, centred=False, name="-off-centre"),
+    product_of_student_t(2, 4, centred=False, name="-fewer"),
+    product_of_student_t(9, 4, name="-many"),
+    gaussian_bernoulli_rbm(4, 4, orthant=True),
+    gaussian_bernoulli_rbm(4, 4, given=True, orthant=True, name="-given"),
+    gaussian_bernoulli_rbm(2, 4, given=True, name="-fewer-given"),
+    gaussian_bernoulli_rbm(8, 4, name="-twice"),
+    gaussian_bernoulli_rbm(9, 4, name="-many"),
+    gaussian_bernoulli_rbm(11, 4, given=True, name="-many-given"),
 )
 
 

@@ -12,9 +12,11 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "ExponentialFamily": "_exponential_family",
     "Gaussian": "_gaussian",
+    "GaussianBernoulliRBM": "_gaussian_bernoulli_rbm",
     "GaussianMixture": "_gaussian_mixture",
     "ICA": "_ica",
     "PolynomialExponentialFamily": "_polynomial_exponential_family",
+    "ProductOfStudentT": "_product_of_student_t",
     "VonMisesFisher": "_von_mises_fisher",
     "Log1p": "weights",
     "MinPower": "weights",
@@ -35,10 +37,12 @@ if _TYPE_CHECKING:
     from scorematch._config import show_config
     from scorematch._exponential_family import ExponentialFamily
     from scorematch._gaussian import Gaussian
+    from scorematch._gaussian_bernoulli_rbm import GaussianBernoulliRBM
     from scorematch._gaussian_mixture import GaussianMixture
     from scorematch._ica import ICA
     from scorematch._model_files import load_model, save_model
     from scorematch._polynomial_exponential_family import PolynomialExponentialFamily
+    from scorematch._product_of_student_t import ProductOfStudentT
     from scorematch._von_mises_fisher import VonMisesFisher
     from scorematch.domains import NonNegative, RealSpace, Sphere
     from scorematch.weights import Log1p, MinPower, Power

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigh, qr
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from numpy.typing import NDArray
 
-from scorematch import _core
-from scorematch._base import ScoreMatchingEstimator
-from scorematch._moments import Moments
-from scorematch._optimize import Settings, check_count, check_flag, minimise, warn_unless_converged
-from scorematch._validation import Floats, check_parameter
+from scorematch._linear_experts import IndependentExperts
+from scorematch._optimize import check_flag
+from scorematch._validation import check_parameter
 
 Doubles = NDArray[np.float64]
 NONLINEARITIES = ("logcosh", "logistic")
 
 
-class ICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstimator):
+class ICA(IndependentExperts):
     r"""Independent component analysis as an unnormalised density, fitted by score matching.
 
     .. math:: \log p(x) = \sum_k \alpha_k\, G(w_k^\top (x - m)) + \text{const}
@@ -112,9 +105,7 @@ class ICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstima
     _optional_params: ClassVar[tuple[str, ...]] = ("coefficients", "mean")
     _state: ClassVar[tuple[str, ...]] = ("coefficients_", "mean_")
 
-    components_: Doubles
     coefficients_: Doubles
-    mean_: Doubles
 
     def __init__(
         self,
@@ -140,23 +131,6 @@ class ICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstima
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
-
-    def transform(self, X: ArrayLike) -> Floats:
-        """Components of the data, W(x − m).
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_components)
-            Of the float type of `X`.
-        """
-        self._check_is_fitted()
-        X = self._check_samples(X)
-        return np.asarray((X - self.mean_.astype(X.dtype)) @ self.components_.T.astype(X.dtype))
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
         r"""Draw from the fitted distribution.
@@ -192,10 +166,6 @@ class ICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstima
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.components_)
-
     def _variant(self) -> str:
         return self.nonlinearity + ("+coefficients" if self.fit_coefficients else "")
 
@@ -205,32 +175,23 @@ class ICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstima
     def _constants(self) -> list[float]:
         return [] if self.fit_coefficients else self.coefficients_.tolist()
 
-    def _origin(self) -> Doubles | None:
-        return self.mean_ if self.mean_.any() else None
-
     def _check_options(self) -> None:
+        super()._check_options()
         if self.nonlinearity not in NONLINEARITIES:
             raise ValueError(f"nonlinearity must be one of {NONLINEARITIES}; got {self.nonlinearity!r}")
-        if self.n_components is not None:
-            check_count("n_components", self.n_components)
-        check_count("n_init", self.n_init)
         check_flag("fit_coefficients", self.fit_coefficients)
-        check_flag("whiten", self.whiten)
 
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
-        components = check_parameter("components", params["components"], (None, None))
+        components = self._check_components(params["components"])
         m, d = components.shape
-        if m == 0 or d == 0:
-            raise ValueError(f"components must not be empty; got shape {components.shape}")
-        self.n_components = m
-        self._check_options()
-        coefficients, mean = params.get("coefficients"), params.get("mean")
+        coefficients = params.get("coefficients")
         self.coefficients_ = np.ones(m) if coefficients is None else check_parameter("coefficients", coefficients, (m,))
-        self.mean_ = np.zeros(d) if mean is None else check_parameter("mean", mean, (d,))
-        return d, self._pack(components)
+        self.mean_ = self._check_mean(params.get("mean"), d)
+        return d, np.concatenate([components.ravel(), self.coefficients_ if self.fit_coefficients else np.empty(0)])
 
-    def _pack(self, components: Doubles) -> Doubles:
-        return np.concatenate([components.ravel(), self.coefficients_ if self.fit_coefficients else np.empty(0)])
+    def _start_of_the_rest(self, n_components: int) -> Doubles:
+        self.coefficients_ = np.ones(n_components)
+        return self.coefficients_ if self.fit_coefficients else np.empty(0)
 
     def _set_params_from_theta(self) -> None:
         m, d = len(self.coefficients_), self.n_features_in_
@@ -238,111 +199,3 @@ class ICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstima
         if self.fit_coefficients:
             self.coefficients_ = self.theta_[m * d :]
         self.params_ = {"components": self.components_, "coefficients": self.coefficients_, "mean": self.mean_}
-
-    # -- fitting -------------------------------------------------------------------------------------------------
-
-    def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
-        self._check_options()
-        settings = Settings(self.tol, self.max_iter, self.verbose)
-        if len(X) < 2:
-            raise ValueError("ICA needs at least 2 samples; got n_samples = 1")
-        moments = Moments.of(X, sample_weight, diagonal=False, n_threads=self._threads())
-        if self.whiten:
-            whitening = self._whitening(moments)
-            self.mean_ = moments.mean
-            data = (X - self.mean_.astype(X.dtype)) @ whitening.T.astype(X.dtype)
-            scales = np.ones(len(whitening))
-        else:
-            _check_full_rank(moments.second_about_zero, moments)
-            self.mean_ = np.zeros(X.shape[1])
-            whitening, data = np.eye(X.shape[1]), X
-            scales = np.sqrt(np.diagonal(moments.second_about_zero))
-
-        r = len(scales)
-        m = r if self.n_components is None else self.n_components
-        self.coefficients_ = np.ones(m)
-        second = np.eye(r) if self.whiten else moments.second_about_zero
-        family = _core.Family(self._family, self._variant(), r, m, self._constants())
-        minimum = minimise(
-            _core.Loss(family, data, sample_weight, self._field(), self._threads()),
-            self._starts(m, scales),
-            scale=self._pack(np.broadcast_to(1 / scales, (m, r))),
-            unit=float(np.sum(scales**-2.0)),
-            eps=float(np.finfo(X.dtype).eps),
-            settings=settings,
-            fault=lambda theta: _collapse(theta[: m * r].reshape(m, r), second),
-        )
-        components = minimum.theta[: m * r].reshape(m, r) @ whitening
-        self.theta_ = np.concatenate([components.ravel(), minimum.theta[m * r :]])
-        self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
-        if self.fit_coefficients:
-            self.coefficients_ = minimum.theta[m * r :]
-        self.objective_ = self._loss(X, sample_weight)(self.theta_)[0]
-        if minimum.fault:
-            warnings.warn(
-                f"{minimum.fault}, and so from every start: too many rows agree in one direction, and there the "
-                "objective has no lower bound. What is returned is the best start itself, a random rotation. Try fewer "
-                "components (n_components), more rows, or more starts (n_init); look for duplicated or rounded values",
-                UserWarning,
-                stacklevel=3,
-            )
-            return
-        warn_unless_converged("ICA", minimum, "a larger max_iter, whiten=True, or more starts (n_init)")
-
-    def _whitening(self, moments: Moments) -> Doubles:
-        """The matrix that makes the covariance of the first principal components the identity."""
-        covariance = moments.covariance
-        eigenvalues, vectors = eigh(covariance)
-        eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
-        # Signs that rounding cannot turn, so that the starts depend on the data alone.
-        vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(vectors))])
-        rank, d = _rank(covariance, moments), len(covariance)
-        if rank == 0:
-            raise ValueError("X has no variation: every column is constant")
-        wanted = d if self.n_components is None else min(self.n_components, d)
-        if wanted > rank and self.n_components is not None:
-            raise ValueError(
-                f"X cannot be whitened to {wanted} dimensions: its columns are linearly dependent, or there are too "
-                f"few rows; its rank is {rank}. Pass n_components={rank}, or drop columns"
-            )
-        if wanted > rank:
-            warnings.warn(
-                f"the {d} columns of X are linearly dependent, or there are too few rows: its rank is {rank}, and as "
-                f"many components are fitted. Pass n_components={rank} to say that this is meant",
-                UserWarning,
-                stacklevel=5,
-            )
-        kept = min(wanted, rank)
-        return np.asarray((vectors[:, :kept] / np.sqrt(eigenvalues[:kept])).T)
-
-    def _starts(self, m: int, scales: Doubles) -> Iterator[Doubles]:
-        """Random orthonormal rows (as far as there can be), for data of unit variance."""
-        random = check_random_state(self.random_state)
-        r = len(scales)
-        for _ in range(self.n_init):
-            rows = [qr(random.standard_normal((r, r)))[0] for _ in range(-(-m // r))]
-            yield self._pack(np.concatenate(rows)[:m] / scales)
-
-
-def _rank(second: Doubles, moments: Moments) -> int:
-    """How many dimensions the data span, to working precision."""
-    eigenvalues = np.linalg.eigvalsh(second)
-    return int(np.count_nonzero(eigenvalues > len(second) * moments.eps * eigenvalues[-1]))
-
-
-def _check_full_rank(second: Doubles, moments: Moments) -> None:
-    rank, d = _rank(second, moments), len(second)
-    if rank < d:
-        raise ValueError(
-            f"the objective has no lower bound: the {d} columns of X are linearly dependent, or there are too few "
-            f"rows; the rank is {rank}. Pass whiten=True with n_components={max(rank, 1)}, or drop columns"
-        )
-
-
-def _collapse(components: Doubles, second: Doubles) -> str:
-    """Which component is about to run off to infinity, in words; empty where none does."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = np.sqrt(np.einsum("ki,ij,kj->k", components, second, components))
-    # Sources that fit the model have a spread of 1 or so, those with heavy tails one of some hundreds.
-    k = int(np.argmax(np.nan_to_num(spread, nan=np.inf)))
-    return "" if spread[k] < 1e4 else f"component {k} collapses"

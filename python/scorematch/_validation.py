@@ -98,6 +98,15 @@ def check_parameter(name: str, value: ArrayLike, shape: tuple[int | None, ...]) 
     return array
 
 
+def check_positive(name: str, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Numbers above 0; the error tells the first that is not."""
+    wrong = ~(np.atleast_1d(value) > 0)
+    if wrong.any():
+        entry = f"entry {int(np.argmax(wrong))} is " if value.ndim else "got "
+        raise ValueError(f"{name} must be positive; {entry}{np.atleast_1d(value)[wrong][0]:.6g}")
+    return value
+
+
 def _as_doubles(name: str, value: ArrayLike) -> NDArray[np.float64]:
     try:
         array = np.asarray(value)

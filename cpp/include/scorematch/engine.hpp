@@ -122,7 +122,7 @@ class Objective {
 
     // ψ and its cotangent, ∇ψ and its cotangent, vᵀ∇ψv, vᵀψ and their cotangents, the two terms; then the others'.
     index workspace_rows() const noexcept {
-        if (shortcut()) return density_.workspace_rows();
+        if (shortcut()) return density_.euclidean_rows();
         const index field_rows = field_ == nullptr ? 0 : field_->workspace_rows(n_features_);
         return own_rows() + field_rows + density_.workspace_rows();
     }

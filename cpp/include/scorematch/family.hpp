@@ -80,6 +80,7 @@ class Density {
     // Optional: on ℝᵈ (A = I, b = 0) some families reach ρ and its gradient with fewer products than ψ takes. Writes
     // ½‖ψ‖² and tr ∇ψ; adds the way back of Σ weight·ρ to `sums` unless that is null.
     virtual bool has_euclidean_shortcut() const noexcept { return false; }
+    virtual index euclidean_rows() const noexcept { return workspace_rows(); }
     virtual void euclidean(const Tile<T>& /*tile*/, const T* /*weight*/, Rows<T> /*workspace*/, T* /*norm_term*/,
                            T* /*hessian_term*/, double* /*sums*/) const noexcept {}
 };

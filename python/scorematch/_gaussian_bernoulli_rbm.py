@@ -1,0 +1,327 @@
+"""Restricted Boltzmann machines with Gaussian visible and binary hidden units."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from numbers import Real
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from scorematch._linear_experts import LinearExperts
+from scorematch._moments import Moments
+from scorematch._optimize import check_count, warn_unless_converged
+from scorematch._validation import Floats, check_parameter, check_positive
+from scorematch.domains import Domain, NonNegative
+from scorematch.weights import Weight
+
+Doubles = NDArray[np.float64]
+# Hidden units whose states the exact sampler enumerates at most.
+MOST_ENUMERATED = 16
+# A noise variance below this share of the data's variance has collapsed.
+COLLAPSED = 1e-8
+
+
+class GaussianBernoulliRBM(LinearExperts):
+    r"""Restricted Boltzmann machine with Gaussian visible and binary hidden units, fitted by score matching.
+
+    With the hidden units h summed out,
+
+    .. math:: \log p(x) = -\frac{\|x-b\|^2}{2\sigma^2}
+              + \sum_k \operatorname{softplus}\bigl(c_k + w_k^\top x/\sigma^2\bigr) + \text{const},
+
+    a mixture of the :math:`2^m` Gaussians of variance :math:`\sigma^2` with means :math:`b + W^\top h`. With
+    :math:`s_k = P(h_k = 1 | x) = \operatorname{sigmoid}(c_k + w_k^\top x/\sigma^2)` and the reconstruction
+    :math:`\mu(x) = b + W^\top s`, the score function is :math:`(\mu(x) - x)/\sigma^2` and the Hessian trace
+    :math:`\sum_k s_k(1-s_k)\|w_k\|^2/\sigma^4 - d/\sigma^2`. So the objective is that of an autoencoder: half the mean
+    squared error of the reconstruction, over :math:`\sigma^4`, and a penalty on hidden units that are undecided.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Number of hidden units m.
+    noise_variance : float or "fit", default="fit"
+        The variance :math:`\sigma^2` of the visible units given the hidden ones: estimated, or a number that is given.
+        It is the same for all columns, so these should have about the same scale.
+    domain : Domain, optional
+        ``RealSpace()`` where None, or ``NonNegative()``.
+    weight : Weight, optional
+        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+    n_init : int, default=1
+        Number of random starts, of which the best is kept.
+    tol : float, default=1e-6
+        The gradient at which to stop, in units of the data's scale.
+    max_iter : int, default=1000
+        Limit of the iterations of one start.
+    n_jobs : int, optional
+        Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+    random_state : int, RandomState or None
+        Seed of the starts.
+    verbose : int, default=0
+        1 prints the progress.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        The weights W.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        The offsets c of the hidden units.
+    intercept_visible_ : ndarray of shape (n_features,)
+        The offsets b of the visible units.
+    noise_variance_ : float
+        The variance :math:`\sigma^2`, estimated or as given.
+    theta_ : ndarray of shape (n_params,)
+        ``components``, W row by row; ``intercept_hidden``; ``intercept_visible``; and where it is estimated
+        ``log_noise_variance``.
+    theta_names_ : list of str
+        Names of the entries of ``theta_``.
+    params_ : dict
+        ``components``, ``intercept_hidden``, ``intercept_visible`` and ``noise_variance``, the arguments of
+        :meth:`from_params`.
+    objective_ : float
+        The objective at the estimate.
+    converged_ : bool
+        Whether the best start converged.
+    n_iter_ : int
+        Its number of iterations.
+    n_features_in_ : int
+        Number of columns seen by ``fit``.
+
+    Notes
+    -----
+    A model from :meth:`from_params` takes the noise variance as given. Hand it over by its logarithm,
+    ``log_noise_variance``, for one in which it belongs to ``theta_`` as after a fit.
+
+    With a given noise variance the objective is at least :math:`-d/\sigma^2`. Where it is estimated, there is no lower
+    bound if the hidden units can reproduce every row exactly, as with few distinct rows: the noise variance then goes
+    to 0. Where every start runs into that, a warning says so, and the best start is returned.
+
+    References
+    ----------
+    Swersky, Ranzato, Buchman, Marlin and de Freitas (2011), "On autoencoders and score matching for energy based
+    models", ICML: the objective of this model, and its form as an autoencoder.
+
+    Vincent (2011), "A connection between score matching and denoising autoencoders", Neural Computation 23: the same
+    for an energy of this kind, in which :math:`1/\sigma^2` also multiplies the softplus.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scorematch
+    >>> true = scorematch.GaussianBernoulliRBM.from_params(
+    ...     components=[[3.0, 1.0], [-1.0, 2.0]], intercept_hidden=[-2.0, -1.0], intercept_visible=[0.0, 1.0],
+    ...     noise_variance=1.0,
+    ... )
+    >>> X = true.sample(20_000, random_state=0)
+    >>> model = scorematch.GaussianBernoulliRBM(2, random_state=0).fit(X)
+    >>> bool(np.isclose(model.noise_variance_, 1, atol=0.1)), bool(model.score(X) >= true.score(X))
+    (True, True)
+    >>> model.transform(X[:3]).shape
+    (3, 2)
+    """
+
+    _family: ClassVar[str] = "gaussian_bernoulli_rbm"
+    _required_params: ClassVar[tuple[str, ...]] = ("components", "intercept_hidden", "intercept_visible")
+    _optional_params: ClassVar[tuple[str, ...]] = ("log_noise_variance",)
+
+    intercept_hidden_: Doubles
+    intercept_visible_: Doubles
+    noise_variance_: float
+
+    def __init__(
+        self,
+        n_components: int = 16,
+        *,
+        noise_variance: float | Literal["fit"] = "fit",
+        domain: Domain | None = None,
+        weight: Weight | None = None,
+        n_init: int = 1,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.noise_variance = noise_variance
+        self.domain = domain
+        self.weight = weight
+        self.n_init = n_init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Conditional probabilities of the hidden units, P(hₖ = 1 | x).
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Of the float type of `X`.
+        """
+        from scipy.special import expit
+
+        self._check_is_fitted()
+        X = self._check_samples(X)
+        filters = (self.components_ / self.noise_variance_).astype(X.dtype)
+        return np.asarray(expit(X @ filters.T + self.intercept_hidden_.astype(X.dtype)))
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
+        """Draw from the fitted distribution.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        random_state : int, RandomState or None
+            Seed or generator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Exact, independent draws: the states of the hidden units by their probabilities, all of which are worked
+            out, then the visible units. An error where there are more than 16 hidden units. On ``NonNegative()`` by
+            rejection; an error where fewer than one draw in 100 000 would be kept.
+        """
+        from scorematch._sampling import check_sample_arguments, reject
+
+        self._check_is_fitted()
+        random = check_sample_arguments(n_samples, random_state)
+        m, d = self.components_.shape
+        if m > MOST_ENUMERATED:
+            raise ValueError(
+                f"the exact sampler works out the probabilities of all states of the hidden units, 2^{m} of them for "
+                f"{m} units; it does so for up to {MOST_ENUMERATED}"
+            )
+        states = (np.arange(2**m)[:, None] >> np.arange(m)) & 1
+        probabilities = self._state_probabilities(states)
+
+        def draw(n: int) -> Doubles:
+            hidden = states[random.choice(len(states), size=n, p=probabilities)]
+            noise = np.sqrt(self.noise_variance_) * random.standard_normal((n, d))
+            return np.asarray(self.intercept_visible_ + hidden @ self.components_ + noise)
+
+        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
+
+    def _state_probabilities(self, states: NDArray[np.int_]) -> Doubles:
+        """Of all states h on all of space: proportional to exp(cᵀh + (‖b + Wᵀh‖² − ‖b‖²)/2σ²)."""
+        W, b, variance = self.components_, self.intercept_visible_, self.noise_variance_
+        log_weights = states @ (self.intercept_hidden_ + W @ b / variance)
+        log_weights += np.einsum("si,si->s", states @ (W @ W.T / (2 * variance)), states)
+        weights = np.exp(log_weights - log_weights.max())
+        return np.asarray(weights / weights.sum())
+
+    # -- what the base asks for ----------------------------------------------------------------------------------
+
+    def _size(self) -> int:
+        return self.n_components or 0
+
+    def _constants(self) -> list[float]:
+        return [] if isinstance(self.noise_variance, str) else [float(self.noise_variance)]
+
+    def _check_options(self) -> None:
+        check_count("n_components", self.n_components)
+        super()._check_options()
+        given = self.noise_variance
+        is_number = isinstance(given, Real) and not isinstance(given, bool) and 0 < float(given) < np.inf
+        if not is_number and not (isinstance(given, str) and given == "fit"):
+            raise ValueError(f"noise_variance must be 'fit' or a positive finite number; got {given!r}")
+
+    def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
+        if not isinstance(self.noise_variance, str):  # it may have come as an array
+            given = check_parameter("noise_variance", self.noise_variance, ())
+            self.noise_variance = float(check_positive("noise_variance", given))
+        components = self._check_components(params["components"])
+        m, d = components.shape
+        hidden = check_parameter("intercept_hidden", params["intercept_hidden"], (m,))
+        visible = check_parameter("intercept_visible", params["intercept_visible"], (d,))
+        logarithm = params.get("log_noise_variance")
+        if (logarithm is None) == (self.noise_variance == "fit"):
+            raise TypeError(
+                "GaussianBernoulliRBM.from_params() takes noise_variance, a number which is then given, or "
+                "log_noise_variance, which is then part of theta_"
+            )
+        noise = 0.0 if logarithm is None else float(check_parameter("log_noise_variance", logarithm, ()))
+        return d, self._joined(components, hidden, visible, noise)
+
+    def _set_params_from_theta(self) -> None:
+        m, d = self._size(), self.n_features_in_
+        components, self.intercept_hidden_, self.intercept_visible_, rest = np.split(
+            self.theta_, [m * d, m * d + m, m * d + m + d]
+        )
+        self.components_ = components.reshape(m, d)
+        self.noise_variance_ = float(np.exp(rest[0])) if len(rest) else self._constants()[0]
+        self.params_ = {
+            "components": self.components_,
+            "intercept_hidden": self.intercept_hidden_,
+            "intercept_visible": self.intercept_visible_,
+            "noise_variance": np.asarray(self.noise_variance_),
+        }
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
+        self._check_options()
+        self._check_rows(X, sample_weight)
+        moments = Moments.of(X, sample_weight, diagonal=True, n_threads=self._threads())
+        m, d = self._size(), X.shape[1]
+        if len(moments.constant_columns()) == d:
+            raise ValueError("X has no variation: every column is constant")
+        variance = float(moments.covariance.mean())
+        # Centred data lose no digits, and the model is closed under shifts, but on a domain that is not.
+        origin = np.zeros(d) if isinstance(self.domain, NonNegative) else moments.mean.astype(X.dtype)
+        estimated = not self._constants()
+        minimum = self._minimise(
+            self._compiled(),
+            X - origin.astype(X.dtype) if origin.any() else X,
+            sample_weight,
+            self._starts(moments.mean - origin, variance),
+            scale=self._joined(np.full((m, d), np.sqrt(variance)), np.ones(m), np.full(d, np.sqrt(variance)), 1.0),
+            unit=d / variance,
+            fault=lambda theta: _collapse(theta[-1], variance) if estimated else "",
+        )
+        self._set_theta(minimum.theta)
+        hidden = self.intercept_hidden_ - self.components_ @ origin / self.noise_variance_
+        self.theta_ = self._joined(
+            self.components_, hidden, self.intercept_visible_ + origin, np.log(self.noise_variance_)
+        )
+        self.objective_ = self._loss(X, sample_weight)(self.theta_)[0]
+        if minimum.fault:
+            warnings.warn(
+                f"{minimum.fault}, and so from every start: the hidden units reproduce the rows ever more exactly, and "
+                "there the objective has no lower bound. What is returned is the best start itself, random weights. "
+                "Try fewer hidden units (n_components), more rows, or a number for noise_variance; look for duplicated "
+                "or rounded values",
+                UserWarning,
+                stacklevel=3,
+            )
+            return
+        warn_unless_converged("GaussianBernoulliRBM", minimum, "a larger max_iter, or more starts (n_init)")
+
+    def _starts(self, mean: Doubles, variance: float) -> Iterator[Doubles]:
+        """Random weights, so small that the hidden units hardly do anything yet, and a Gaussian that fits the data."""
+        random = check_random_state(self.random_state)
+        m, d = self._size(), len(mean)
+        for _ in range(self.n_init):
+            components = 0.1 * np.sqrt(variance / d) * random.standard_normal((m, d))
+            yield self._joined(components, np.zeros(m), mean, np.log(variance))
+
+    def _joined(self, components: Doubles, hidden: Doubles, visible: Doubles, log_noise_variance: float) -> Doubles:
+        """θ of its blocks; the last is left out where it is given."""
+        blocks = [components.ravel(), hidden, visible]
+        return np.concatenate(blocks if self._constants() else [*blocks, [log_noise_variance]])
+
+
+def _collapse(log_noise_variance: float, variance: float) -> str:
+    """In words, whether the noise variance is about to vanish beside that of the data; empty where it is not."""
+    return "" if log_noise_variance > np.log(COLLAPSED * variance) else "the noise variance collapses"

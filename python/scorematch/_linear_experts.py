@@ -1,0 +1,218 @@
+"""What models of linear experts share: log p = base + Σ αₖ G(uₖ) with u = Vx + c (see linear_experts.hpp)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+
+from scorematch import _core
+from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._optimize import Minimum, Settings, check_count, check_flag, minimise, warn_unless_converged
+from scorematch._validation import Floats, check_parameter
+from scorematch._whitening import Prepared, prepare
+from scorematch.domains import NonNegative
+
+Doubles = NDArray[np.float64]
+# A component whose root mean square is above this is about to run off to infinity.
+MOST_SPREAD = 1e4
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Other variables than θ in which to search, where they make the objective rounder."""
+
+    of: Callable[[Doubles], Doubles]  # θ
+    theta: Callable[[Doubles], Doubles]  # of the variables
+    pull_back: Callable[[Doubles, Doubles], Doubles]  # θ and the gradient in θ to that in the variables
+
+
+class LinearExperts(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstimator):
+    """Base of those that are fitted by iteration from several starts, and turn data into components."""
+
+    components_: Doubles
+
+    # Options that all of their constructors have.
+    n_components: int | None
+    n_init: int
+    tol: float
+    max_iter: int
+    random_state: Any
+    verbose: int
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)
+
+    def _check_options(self) -> None:
+        if self.n_components is not None:
+            check_count("n_components", self.n_components)
+        check_count("n_init", self.n_init)
+
+    def _check_components(self, components: ArrayLike) -> Doubles:
+        """The parameter of that name, which says how many there are."""
+        matrix = check_parameter("components", components, (None, None))
+        if 0 in matrix.shape:
+            raise ValueError(f"components must not be empty; got shape {matrix.shape}")
+        self.n_components = len(matrix)
+        self._check_options()
+        return matrix
+
+    def _check_rows(self, X: Floats, sample_weight: Doubles | None) -> None:
+        """An error where there are fewer rows than components."""
+        n = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
+        needed = max(2, self.n_components or 0)
+        if n < needed:
+            given = f" with n_components={self.n_components}" if needed > 2 else ""
+            weighted = "" if sample_weight is None else " of positive weight"
+            raise ValueError(
+                f"{type(self).__name__}{given} needs at least {needed} samples{weighted}; got n_samples = {n}"
+            )
+
+    def _minimise(
+        self,
+        family: _core.Family,
+        X: Floats,
+        sample_weight: Doubles | None,
+        starts: Iterable[Doubles],
+        *,
+        scale: Doubles,
+        unit: float,
+        fault: Callable[[Doubles], str],
+        variables: Variables | None = None,
+    ) -> Minimum:
+        """The best minimum over all starts, and `converged_` and `n_iter_` from it."""
+        loss: Loss = _core.Loss(family, X, sample_weight, self._field(), self._threads())
+        if variables is not None:
+            loss, fault = _in_variables(loss, variables), _composed(fault, variables.theta)
+            starts = map(variables.of, starts)
+        minimum = minimise(
+            loss,
+            starts,
+            scale=scale,
+            unit=unit,
+            eps=float(np.finfo(X.dtype).eps),
+            settings=Settings(self.tol, self.max_iter, self.verbose),
+            fault=fault,
+        )
+        if variables is not None:
+            minimum = replace(minimum, theta=variables.theta(minimum.theta))
+        self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
+        return minimum
+
+
+class IndependentExperts(LinearExperts):
+    """Base of those without offsets, which look for directions: log p = Σ αₖ G(wₖᵀ(x − m)).
+
+    A family says what of θ there is behind the components and where it starts (`_start_of_the_rest`).
+    """
+
+    whiten: bool
+    mean_: Doubles
+
+    # Why a component that collapses does so.
+    _why_collapse: ClassVar[str] = "too many rows agree in one direction"
+
+    def transform(self, X: ArrayLike) -> Floats:
+        """Components of the data, W(x − m).
+
+        Parameters
+        ----------
+        X : array_like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Of the float type of `X`.
+        """
+        self._check_is_fitted()
+        X = self._check_samples(X)
+        return np.asarray((X - self.mean_.astype(X.dtype)) @ self.components_.T.astype(X.dtype))
+
+    def _start_of_the_rest(self, n_components: int) -> Doubles:
+        """What of θ follows the components, at the start; sets what `_constants` needs."""
+        raise NotImplementedError
+
+    def _collapse(self, components: Doubles, prepared: Prepared) -> str:
+        """Which component is about to run off to infinity, in words; empty where none is."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = np.nan_to_num(prepared.spread(components), nan=np.inf)
+        # Sources that fit the model have a spread of 1 or so, those with heavy tails one of some hundreds.
+        k = int(np.argmax(spread))
+        return "" if spread[k] < MOST_SPREAD else f"component {k} collapses"
+
+    def _variables(self, n_components: int) -> Variables | None:
+        """In what to search; None for θ itself."""
+        return None
+
+    def _origin(self) -> Doubles | None:
+        return self.mean_ if self.mean_.any() else None
+
+    def _check_options(self) -> None:
+        super()._check_options()
+        check_flag("whiten", self.whiten)
+
+    def _check_mean(self, mean: ArrayLike | None, n_features: int) -> Doubles:
+        """The parameter of that name; 0 where it is not given."""
+        return np.zeros(n_features) if mean is None else check_parameter("mean", mean, (n_features,))
+
+    def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
+        self._check_options()
+        if self.whiten and isinstance(self._domain(), NonNegative):
+            raise ValueError(
+                f"whiten=True has no place on {self._domain()!r}: whitened data do not lie in it. Pass whiten=False"
+            )
+        self._check_rows(X, sample_weight)
+        prepared = prepare(X, sample_weight, self.n_components, whiten=self.whiten, n_threads=self._threads())
+        r = len(prepared.scales)
+        m = r if self.n_components is None else self.n_components
+        rest, random = self._start_of_the_rest(m), check_random_state(self.random_state)
+
+        def joined(components: Doubles, behind: Doubles) -> Doubles:
+            return np.concatenate([components.ravel(), behind])
+
+        minimum = self._minimise(
+            _core.Family(self._family, self._variant(), r, m, self._constants()),
+            prepared.data,
+            sample_weight,
+            (joined(prepared.starts(m, random), rest) for _ in range(self.n_init)),
+            scale=joined(np.broadcast_to(1 / prepared.scales, (m, r)), np.ones_like(rest)),
+            unit=float(np.sum(prepared.scales**-2.0)),
+            fault=lambda theta: self._collapse(theta[: m * r].reshape(m, r), prepared),
+            variables=self._variables(m),
+        )
+        components, rest = np.split(minimum.theta, [m * r])
+        self.theta_ = joined(components.reshape(m, r) @ prepared.matrix, rest)
+        self.mean_ = prepared.mean
+        self.objective_ = self._loss(X, sample_weight)(self.theta_)[0]
+        if minimum.fault:
+            warnings.warn(
+                f"{minimum.fault}, and so from every start: {self._why_collapse}, and there the objective has no lower "
+                f"bound. What is returned is the best start itself, a random rotation. Try fewer components (n_components), "
+                "more rows, or more starts (n_init); look for duplicated or rounded values",
+                UserWarning,
+                stacklevel=3,
+            )
+            return
+        remedies = "a larger max_iter, whiten=True, or more starts (n_init)"
+        warn_unless_converged(type(self).__name__, minimum, remedies)
+
+
+def _in_variables(loss: Loss, variables: Variables) -> Loss:
+    def transformed(phi: Doubles) -> tuple[float, Doubles]:
+        theta = variables.theta(phi)
+        value, gradient = loss(theta)
+        return value, variables.pull_back(theta, gradient)
+
+    return transformed
+
+
+def _composed(fault: Callable[[Doubles], str], theta: Callable[[Doubles], Doubles]) -> Callable[[Doubles], str]:
+    return lambda phi: fault(theta(phi))

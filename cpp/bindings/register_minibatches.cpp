@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "arrays.hpp"
@@ -22,7 +23,8 @@ class MinibatchDescent {
   public:
     MinibatchDescent(FamilyObject family, py::array x, std::optional<Vector> sample_weight, const FieldObject& field,
                      int n_threads, const Vector& theta, const Vector& scale, double unit, index batch_size,
-                     std::uint64_t seed, const std::optional<Positions>& rows, std::optional<Vector> origin)
+                     std::uint64_t seed, const std::optional<Positions>& rows, std::optional<Vector> origin,
+                     const std::pair<index, index>& unit_rows, index n_positive)
         : problem_(std::move(family), std::move(x), std::move(sample_weight), field, n_threads, std::move(origin)) {
         const index n_params = problem_.family().n_params;
         theta_ = copy(as_vector(theta, "theta", n_params), n_params);
@@ -31,20 +33,33 @@ class MinibatchDescent {
         second_moment_.assign(theta_.size(), 0.0);
         if (!(unit > 0)) throw py::value_error("unit must be positive; got " + std::to_string(unit));
         if (batch_size < 1) throw py::value_error("batch_size must be at least 1; got " + std::to_string(batch_size));
+        const auto [n_unit_rows, unit_row_length] = unit_rows;
+        if (n_unit_rows < 0 || unit_row_length < 0 || n_unit_rows * unit_row_length > n_params)
+            throw py::value_error("unit_rows must be the shape of a block of theta, which has " +
+                                  std::to_string(n_params) + " entries; got (" + std::to_string(n_unit_rows) + ", " +
+                                  std::to_string(unit_row_length) + ")");
+        if (n_positive < 0 || n_positive > n_params - n_unit_rows * unit_row_length)
+            throw py::value_error("n_positive must be a number of entries of theta behind unit_rows; got " +
+                                  std::to_string(n_positive));
+        for (index i = n_params - n_positive; i < n_params; ++i)
+            if (!(theta_[static_cast<std::size_t>(i)] > 0))
+                throw py::value_error("the last " + std::to_string(n_positive) +
+                                      " entries of theta must be positive; entry " + std::to_string(i) + " is " +
+                                      std::to_string(theta_[static_cast<std::size_t>(i)]));
         take_rows(rows);
-        state_ = {scale_.data(),
-                  unit,
-                  mean_weight(),
-                  batch_size,
-                  seed,
-                  rows_.data(),
-                  static_cast<index>(rows_.size()),
-                  theta_.data(),
-                  first_moment_.data(),
-                  second_moment_.data(),
-                  0,
-                  0,
-                  {}};
+        state_.scale = scale_.data();
+        state_.unit = unit;
+        state_.mean_weight = mean_weight();
+        state_.batch_size = batch_size;
+        state_.seed = seed;
+        state_.n_unit_rows = n_unit_rows;
+        state_.unit_row_length = unit_row_length;
+        state_.n_positive = n_positive;
+        state_.rows = rows_.data();
+        state_.n_rows = static_cast<index>(rows_.size());
+        state_.theta = theta_.data();
+        state_.first_moment = first_moment_.data();
+        state_.second_moment = second_moment_.data();
     }
 
     double epoch(double first_rate, double last_rate) {
@@ -125,10 +140,11 @@ void register_minibatches(py::module_& module) {
     py::class_<MinibatchDescent>(module, "Minibatches", "Adam on minibatches of fixed data, an epoch a call.")
         .def(py::init<FamilyObject, py::array, std::optional<Vector>, const FieldObject&, int, const Vector&,
                       const Vector&, double, index, std::uint64_t, const std::optional<Positions>&,
-                      std::optional<Vector>>(),
+                      std::optional<Vector>, const std::pair<index, index>&, index>(),
              py::arg("family"), py::arg("X"), py::arg("sample_weight"), py::arg("field"), py::arg("n_threads"),
              py::arg("theta"), py::arg("scale"), py::arg("unit"), py::arg("batch_size"), py::arg("seed"),
-             py::arg("rows") = py::none(), py::arg("origin") = py::none())
+             py::arg("rows") = py::none(), py::arg("origin") = py::none(),
+             py::arg("unit_rows") = std::pair<index, index>{0, 0}, py::arg("n_positive") = 0)
         .def("epoch", &MinibatchDescent::epoch, py::arg("first_rate"), py::arg("last_rate"),
              "Run one epoch; gives the mean of the batches' objectives, or the first that is not finite.")
         .def_property_readonly("theta", &MinibatchDescent::theta, "A copy of the parameters.")

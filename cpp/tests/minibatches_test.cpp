@@ -68,12 +68,18 @@ void test_gather() {
 // With a gradient that stays the same both moments are exact after the first step already, and every step has the
 // length of the learning rate, in units of the scale.
 void test_step() {
-    const Doubles gradient{3.0, -0.02, 0.0}, scale{2.0, 1e-3, 5.0};
+    const Doubles slope{3.0, -0.02, 0.0}, scale{2.0, 1e-3, 5.0};
     Doubles theta{1.0, 1.0, 1.0}, first(3), second(3);
-    Minibatches state{scale.data(), 4.0, 1, 1, 0, nullptr, 0, theta.data(), first.data(), second.data(), 0, 0, {}};
+    Minibatches state{};
+    state.scale = scale.data();
+    state.unit = 4.0;
+    state.theta = theta.data();
+    state.first_moment = first.data();
+    state.second_moment = second.data();
     const double rates[] = {0.1, 0.05};
     double walked = 0;
     for (const double rate : rates) {
+        Doubles gradient = slope;
         Adam::step(gradient.data(), 3, rate, state);
         walked += rate;
         CHECK(std::abs(theta[0] - (1 - 2.0 * walked)) < 1e-7);
@@ -82,6 +88,29 @@ void test_step() {
         CHECK(theta[2] == 1.0);
     }
     CHECK(state.n_steps == 2);
+}
+
+// Rows of unit length stay so, and see nothing of a slope that would only make them longer; then come a free number and
+// a positive one, which moves by a factor.
+void test_constraints() {
+    const Doubles scale{2.0, 2.0, 1e-3, 1e-3, 1.0, 1.0};
+    Doubles theta{2.0 * 0.6, 2.0 * 0.8, 0.0, 1e-3, 7.0, 0.5}, first(6), second(6);
+    Minibatches state{};
+    state.scale = scale.data();
+    state.unit = 1.0;
+    state.n_unit_rows = state.unit_row_length = 2;
+    state.n_positive = 1;
+    state.theta = theta.data();
+    state.first_moment = first.data();
+    state.second_moment = second.data();
+    // Along the first row and across the second, in units of 1/scale.
+    Doubles gradient{0.6 / 2.0, 0.8 / 2.0, 5.0 / 1e-3, 0.0, 1.0, -3.0};
+    Adam::step(gradient.data(), 6, 0.1, state);
+    CHECK(std::abs(theta[0] / 2.0 - 0.6) < 1e-9 && std::abs(theta[1] / 2.0 - 0.8) < 1e-9);
+    const double length = std::hypot(0.1, 1.0);
+    CHECK(std::abs(theta[2] / 1e-3 + 0.1 / length) < 1e-7 && std::abs(theta[3] / 1e-3 - 1 / length) < 1e-7);
+    CHECK(std::abs(theta[4] - 6.9) < 1e-7);
+    CHECK(std::abs(theta[5] - 0.5 * std::exp(0.1)) < 1e-7);
 }
 
 // Enough work for threads, and enough batches for them to be given up and tried again.
@@ -100,8 +129,16 @@ void test_same_bits() {
         Doubles theta = numbers<double>(m * d, 4), first(theta.size()), second(theta.size());
         std::vector<index> rows(static_cast<std::size_t>(n));
         for (index i = 0; i < n; ++i) rows[static_cast<std::size_t>(i)] = i;
-        Minibatches state{scale.data(), 1.0,          1.0,           batch_size, 11, rows.data(), n,
-                          theta.data(), first.data(), second.data(), 0,          0,  {}};
+        Minibatches state{};
+        state.scale = scale.data();
+        state.unit = state.mean_weight = 1.0;
+        state.batch_size = batch_size;
+        state.seed = 11;
+        state.rows = rows.data();
+        state.n_rows = n;
+        state.theta = theta.data();
+        state.first_moment = first.data();
+        state.second_moment = second.data();
         Doubles result;
         for (int epoch = 0; epoch < 12; ++epoch)
             result.push_back(functions<T>().minibatch_epoch(spec, samples, weight.data(), FieldSpec{}, 0.01, 0.005,
@@ -148,6 +185,7 @@ int main() {
     scorematch::test_gather<double>();
     scorematch::test_gather<float>();
     scorematch::test_step();
+    scorematch::test_constraints();
     scorematch::test_same_bits<double>();
     scorematch::test_same_bits<float>();
     scorematch::test_thread_trial();

@@ -90,6 +90,11 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         """θ in the coordinates of the compiled family."""
         return self.theta_
 
+    @property
+    def _counted(self) -> str:
+        """What `n_iter_` counts."""
+        return "iteration"
+
     def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
         """X, checked, and in the domain."""
         X = check_samples(self, X, reset=reset, finite=finite)
@@ -162,10 +167,16 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         Self
             The fitted estimator.
         """
-        self._field()
-        X = self._check_samples(X, reset=True)
-        self._fit(X, check_sample_weight(sample_weight, len(X)))
-        self._set_theta(self.theta_)
+        before = self.__dict__.copy()
+        try:
+            self._field()
+            X = self._check_samples(X, reset=True)
+            self._fit(X, check_sample_weight(sample_weight, len(X)))
+            self._set_theta(self.theta_)
+        except BaseException:  # an interruption among them: the model is what it was, and not half another
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
         return self
 
     # -- the model at its θ --------------------------------------------------------------------------------------

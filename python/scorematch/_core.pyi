@@ -61,6 +61,8 @@ class Minibatches:
         seed: int,
         rows: ArrayLike | None = None,
         origin: ArrayLike | None = None,
+        unit_rows: tuple[int, int] = (0, 0),
+        n_positive: int = 0,
     ) -> None: ...
     def epoch(self, first_rate: float, last_rate: float) -> float: ...
     @property

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 
 from scorematch._linear_experts import LinearExperts
 from scorematch._moments import Moments
-from scorematch._optimize import check_count, warn_unless_converged
-from scorematch._validation import Floats, check_parameter, check_positive
+from scorematch._optimize import warn_unless_converged
+from scorematch._validation import Floats, check_count, check_parameter, check_positive
 from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
@@ -53,15 +53,31 @@ class GaussianBernoulliRBM(LinearExperts):
     n_init : int, default=1
         Number of random starts, of which the best is kept.
     tol : float, default=1e-6
-        The gradient at which to stop, in units of the data's scale.
+        The gradient at which to stop, in units of the data's scale; on minibatches the least fall of the objective, in
+        the same units, that counts as one.
     max_iter : int, default=1000
-        Limit of the iterations of one start.
+        Limit of the iterations of one start, where all rows are used at once.
+    batch_size : int, optional
+        Number of rows of a minibatch, for Adam; with None, L-BFGS on all rows at once. For many rows and components,
+        some hundreds are several times as fast and differ by less than the statistical error.
+    learning_rate_init : float, default=0.01
+        The learning rate on minibatches, in units of the parameters on data of unit variance. It is kept until the
+        objective has settled, and then falls to 0.
+    max_epochs : int, default=100
+        Limit of the passes over the rows of one start, on minibatches.
+    early_stopping : bool, default=False
+        Whether to hold out some rows of the minibatches' and keep the estimate with the best Hyvärinen score on them.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out.
+    n_iter_no_change : int, default=10
+        How many epochs the objective (with `early_stopping`, the score of the rows held out) must not have fallen to
+        have settled. It takes as many epochs again for the learning rate to fall to 0.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts.
+        Seed of the starts, and of the order of the rows of minibatches.
     verbose : int, default=0
-        1 prints the progress.
+        1 shows the progress: on minibatches by a bar, if tqdm is installed.
 
     Attributes
     ----------
@@ -86,7 +102,10 @@ class GaussianBernoulliRBM(LinearExperts):
     converged_ : bool
         Whether the best start converged.
     n_iter_ : int
-        Its number of iterations.
+        Its number of iterations, or of epochs.
+    history_ : ndarray of shape (n_epochs,)
+        The mean objective of the minibatches of each epoch of the best start, on the scale on which it is minimised;
+        empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -141,6 +160,12 @@ class GaussianBernoulliRBM(LinearExperts):
         n_init: int = 1,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        batch_size: int | None = None,
+        learning_rate_init: float = 1e-2,
+        max_epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -152,6 +177,12 @@ class GaussianBernoulliRBM(LinearExperts):
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -272,6 +303,7 @@ class GaussianBernoulliRBM(LinearExperts):
 
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
+        self._settings()
         self._check_rows(X, sample_weight)
         moments = Moments.of(X, sample_weight, diagonal=True, n_threads=self._threads())
         m, d = self._size(), X.shape[1]
@@ -280,14 +312,15 @@ class GaussianBernoulliRBM(LinearExperts):
         variance = float(moments.covariance.mean())
         # Centred data lose no digits, and the model is closed under shifts, but on a domain that is not.
         origin = np.zeros(d) if isinstance(self.domain, NonNegative) else moments.mean.astype(X.dtype)
-        estimated = not self._constants()
+        estimated, random = not self._constants(), check_random_state(self.random_state)
         minimum = self._minimise(
             self._compiled(),
             X - origin.astype(X.dtype) if origin.any() else X,
             sample_weight,
-            self._starts(moments.mean - origin, variance),
+            self._starts(moments.mean - origin, variance, random),
             scale=self._joined(np.full((m, d), np.sqrt(variance)), np.ones(m), np.full(d, np.sqrt(variance)), 1.0),
             unit=d / variance,
+            random=random,
             fault=lambda theta: _collapse(theta[-1], variance) if estimated else "",
         )
         self._set_theta(minimum.theta)
@@ -306,11 +339,10 @@ class GaussianBernoulliRBM(LinearExperts):
                 stacklevel=3,
             )
             return
-        warn_unless_converged("GaussianBernoulliRBM", minimum, "a larger max_iter, or more starts (n_init)")
+        warn_unless_converged("GaussianBernoulliRBM", minimum, f"{self._first_remedy()}, or more starts (n_init)")
 
-    def _starts(self, mean: Doubles, variance: float) -> Iterator[Doubles]:
+    def _starts(self, mean: Doubles, variance: float, random: np.random.RandomState) -> Iterator[Doubles]:
         """Random weights, so small that the hidden units hardly do anything yet, and a Gaussian that fits the data."""
-        random = check_random_state(self.random_state)
         m, d = self._size(), len(mean)
         for _ in range(self.n_init):
             components = 0.1 * np.sqrt(variance / d) * random.standard_normal((m, d))

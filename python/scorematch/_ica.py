@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from scorematch._linear_experts import IndependentExperts
-from scorematch._optimize import check_flag
-from scorematch._validation import check_parameter
+from scorematch._constraints import constrained, orthonormal_rows, unit_rows
+from scorematch._linear_experts import RUN_OFF, IndependentExperts, Search
+from scorematch._optimize import Loss
+from scorematch._validation import check_flag, check_parameter
+from scorematch._whitening import Prepared
 
 Doubles = NDArray[np.float64]
 NONLINEARITIES = ("logcosh", "logistic")
@@ -31,27 +33,50 @@ class ICA(IndependentExperts):
     n_components : int, optional
         Number of components m; as many as there are columns where None, or, with `whiten` and linearly dependent
         columns, as many as their rank, with a warning. With `whiten` and fewer components than columns, the data are
-        reduced to their first principal components.
+        reduced to their first principal components. More than the data have dimensions make an overcomplete basis, for
+        which `fit_coefficients` is meant; more than there are rows are an error.
     nonlinearity : {"logcosh", "logistic"}, default="logcosh"
         The log density G of a component.
     fit_coefficients : bool, default=False
-        Whether to estimate the coefficients :math:`\alpha`; all 1 where False.
+        Whether to estimate the coefficients :math:`\alpha`; all 1 where False. With more components than dimensions,
+        where the length of :math:`w_k` could stand in for :math:`\alpha_k`, each :math:`w_k` is then of length 1 on
+        whitened data, so that every component has unit variance, and each :math:`\alpha_k` is positive.
     whiten : bool, default=True
         Whether to fit to centred and whitened data. Score matching is not invariant to linear maps, and whitened data
         are where it does best. Results are given on the data's own scale all the same. Where False, the data are taken
         as they are, with m = 0.
+    orthogonal : bool, default=False
+        Whether the separating matrix is orthogonal on whitened data, so that the components of the data are
+        uncorrelated and of unit variance: better than a free one where there are few rows, see the notes. Needs
+        `whiten`, no more components than dimensions, and all rows at once (no `batch_size`).
     n_init : int, default=1
         Number of random starts, of which the best is kept.
     tol : float, default=1e-6
-        The gradient at which to stop, in units of the data's scale.
+        The gradient at which to stop, in units of the data's scale; on minibatches the least fall of the objective, in
+        the same units, that counts as one.
     max_iter : int, default=1000
-        Limit of the iterations of one start.
+        Limit of the iterations of one start, where all rows are used at once.
+    batch_size : int, optional
+        Number of rows of a minibatch, for Adam; with None, L-BFGS on all rows at once. For many rows and components,
+        some hundreds are several times as fast and differ by less than the statistical error.
+    learning_rate_init : float, default=0.01
+        The learning rate on minibatches, in units of W on whitened data. It is kept until the objective has settled,
+        and then falls to 0.
+    max_epochs : int, default=100
+        Limit of the passes over the rows of one start, on minibatches.
+    early_stopping : bool, default=False
+        Whether to hold out some rows of the minibatches' and keep the estimate with the best Hyvärinen score on them.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out.
+    n_iter_no_change : int, default=10
+        How many epochs the objective (with `early_stopping`, the score of the rows held out) must not have fallen to
+        have settled. It takes as many epochs again for the learning rate to fall to 0.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts.
+        Seed of the starts, and of the order of the rows of minibatches.
     verbose : int, default=0
-        1 prints the progress.
+        1 shows the progress: on minibatches by a bar, if tqdm is installed.
 
     Attributes
     ----------
@@ -73,7 +98,10 @@ class ICA(IndependentExperts):
     converged_ : bool
         Whether the best start converged.
     n_iter_ : int
-        Its number of iterations.
+        Its number of iterations, or of epochs.
+    history_ : ndarray of shape (n_epochs,)
+        The mean objective of the minibatches of each epoch of the best start, on the scale on which it is minimised;
+        empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -83,9 +111,24 @@ class ICA(IndependentExperts):
     are hardly more rows than columns: a component with ever longer :math:`w_k` then sends it to minus infinity. Where
     every start runs into that, a warning says so, and the best start is returned.
 
+    The free separating matrix is the estimate of the model: scales are fitted too, and with many rows it is as good as
+    the orthogonal one or better. An orthogonal one has half as many parameters, cannot run off to infinity, and never
+    finds the same component twice. Prefer it where there are less than about ten rows for each entry of W, and where
+    the purpose is to separate and not the density. It takes the sample covariance for the truth, which limits how exact
+    it can be.
+
+    On minibatches the rows come in a new random order in each epoch, and batches are as equal as can be. Adam
+    (Kingma and Ba 2015) goes at `learning_rate_init` until the objective has not fallen by `tol` for `n_iter_no_change`
+    epochs; then its rate goes down to 0 in a straight line, over as many epochs, which takes the noise of the batches
+    out of the estimate. Where `max_epochs` comes before the objective has settled, a ConvergenceWarning says so. The
+    same `random_state` gives the same bits on any number of threads.
+
     References
     ----------
-    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2, 4.2.
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2, 4.2,
+    and 4.3 for overcomplete bases.
+
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", ICLR, algorithm 1.
 
     Examples
     --------
@@ -114,9 +157,16 @@ class ICA(IndependentExperts):
         nonlinearity: Literal["logcosh", "logistic"] = "logcosh",
         fit_coefficients: bool = False,
         whiten: bool = True,
+        orthogonal: bool = False,
         n_init: int = 1,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        batch_size: int | None = None,
+        learning_rate_init: float = 1e-2,
+        max_epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -125,9 +175,16 @@ class ICA(IndependentExperts):
         self.nonlinearity = nonlinearity
         self.fit_coefficients = fit_coefficients
         self.whiten = whiten
+        self.orthogonal = orthogonal
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -180,6 +237,13 @@ class ICA(IndependentExperts):
         if self.nonlinearity not in NONLINEARITIES:
             raise ValueError(f"nonlinearity must be one of {NONLINEARITIES}; got {self.nonlinearity!r}")
         check_flag("fit_coefficients", self.fit_coefficients)
+        check_flag("orthogonal", self.orthogonal)
+        if self.orthogonal and not self.whiten:
+            raise ValueError(
+                "orthogonal=True is for whitened data, where components are uncorrelated; pass whiten=True"
+            )
+        if self.orthogonal and self.batch_size is not None:
+            raise ValueError("orthogonal=True does not go with batch_size: it is fitted on all rows at once")
 
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
         components = self._check_components(params["components"])
@@ -199,3 +263,42 @@ class ICA(IndependentExperts):
         if self.fit_coefficients:
             self.coefficients_ = self.theta_[m * d :]
         self.params_ = {"components": self.components_, "coefficients": self.coefficients_, "mean": self.mean_}
+
+    # -- fitting -------------------------------------------------------------------------------------------------
+
+    def _search(self, n_components: int, prepared: Prepared) -> Search:
+        r = len(prepared.scales)
+        overcomplete = n_components > r
+        if self.orthogonal and overcomplete:
+            raise ValueError(
+                f"orthogonal=True allows no more components than dimensions; got n_components={n_components}, and the "
+                f"whitened data have {r}"
+            )
+        # Where there are more components than dimensions, α_k and ‖w_k‖ can stand in for one another; and two that come
+        # together with opposite coefficients make the objective fall for ever, as they grow.
+        unit = self.fit_coefficients and overcomplete
+        if not (unit or self.orthogonal):
+            return Search()
+        constraint = orthonormal_rows if self.orthogonal else unit_rows
+        scale = np.broadcast_to(1 / prepared.scales, (n_components, r))
+        n_positive = n_components if self.fit_coefficients else 0
+        return Search(constrained(constraint, scale, n_positive), unit, n_positive)
+
+    def _better_start(self, start: Doubles, loss: Loss, search: Search) -> Doubles:
+        """With the coefficient that is best if all have the same, where the components have their length.
+
+        In it the objective is a parabola through zero, aα²/2 + bα, of which the value and the slope at 1 tell all.
+        """
+        m = search.n_positive
+        if m == 0:
+            return start
+        value, gradient = loss(start)
+        slope = float(gradient[-m:].sum())
+        a, b = 2 * (slope - value), 2 * value - slope
+        return np.concatenate([start[:-m], np.full(m, -b / a if a > 0 > b else 1.0)])
+
+    def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
+        size = np.nan_to_num(np.abs(rest), nan=np.inf)
+        k = int(np.argmax(size)) if len(size) else 0
+        grows = f"coefficient {k} grows without bound" if len(size) and not size[k] < RUN_OFF else ""
+        return super()._collapse(components, rest, prepared) or grows

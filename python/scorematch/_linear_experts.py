@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,38 +12,36 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from scorematch import _core
-from scorematch._base import Loss, ScoreMatchingEstimator
-from scorematch._optimize import Minimum, Settings, check_count, check_flag, minimise, warn_unless_converged
-from scorematch._validation import Floats, check_parameter
+from scorematch._iterative import IterativeEstimator
+from scorematch._optimize import Loss, Variables, warn_unless_converged
+from scorematch._validation import Floats, check_count, check_flag, check_parameter
 from scorematch._whitening import Prepared, prepare
 from scorematch.domains import NonNegative
 
 Doubles = NDArray[np.float64]
-# A component whose root mean square is above this is about to run off to infinity.
-MOST_SPREAD = 1e4
+# A root mean square of a component, or a coefficient, that no data ask for.
+RUN_OFF = 1e4
 
 
 @dataclass(frozen=True)
-class Variables:
-    """Other variables than θ in which to search, where they make the objective rounder."""
+class Search:
+    """Where components are looked for: in θ itself, or somewhere better (see `IterativeEstimator._minimise`)."""
 
-    of: Callable[[Doubles], Doubles]  # θ
-    theta: Callable[[Doubles], Doubles]  # of the variables
-    pull_back: Callable[[Doubles, Doubles], Doubles]  # θ and the gradient in θ to that in the variables
+    variables: Variables | None = None
+    # Whether each component has length 1 on whitened data, and how many of the last entries of θ are positive.
+    unit_rows: bool = False
+    n_positive: int = 0
 
 
-class LinearExperts(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatchingEstimator):
+class LinearExperts(ClassNamePrefixFeaturesOutMixin, TransformerMixin, IterativeEstimator):
     """Base of those that are fitted by iteration from several starts, and turn data into components."""
 
     components_: Doubles
 
-    # Options that all of their constructors have.
+    # Options that all of their constructors have, beside those of IterativeEstimator.
     n_components: int | None
     n_init: int
-    tol: float
-    max_iter: int
     random_state: Any
-    verbose: int
 
     @property
     def _n_features_out(self) -> int:
@@ -74,37 +71,6 @@ class LinearExperts(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ScoreMatc
             raise ValueError(
                 f"{type(self).__name__}{given} needs at least {needed} samples{weighted}; got n_samples = {n}"
             )
-
-    def _minimise(
-        self,
-        family: _core.Family,
-        X: Floats,
-        sample_weight: Doubles | None,
-        starts: Iterable[Doubles],
-        *,
-        scale: Doubles,
-        unit: float,
-        fault: Callable[[Doubles], str],
-        variables: Variables | None = None,
-    ) -> Minimum:
-        """The best minimum over all starts, and `converged_` and `n_iter_` from it."""
-        loss: Loss = _core.Loss(family, X, sample_weight, self._field(), self._threads())
-        if variables is not None:
-            loss, fault = _in_variables(loss, variables), _composed(fault, variables.theta)
-            starts = map(variables.of, starts)
-        minimum = minimise(
-            loss,
-            starts,
-            scale=scale,
-            unit=unit,
-            eps=float(np.finfo(X.dtype).eps),
-            settings=Settings(self.tol, self.max_iter, self.verbose),
-            fault=fault,
-        )
-        if variables is not None:
-            minimum = replace(minimum, theta=variables.theta(minimum.theta))
-        self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
-        return minimum
 
 
 class IndependentExperts(LinearExperts):
@@ -140,17 +106,21 @@ class IndependentExperts(LinearExperts):
         """What of θ follows the components, at the start; sets what `_constants` needs."""
         raise NotImplementedError
 
-    def _collapse(self, components: Doubles, prepared: Prepared) -> str:
+    def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
         """Which component is about to run off to infinity, in words; empty where none is."""
         with np.errstate(over="ignore", invalid="ignore"):
             spread = np.nan_to_num(prepared.spread(components), nan=np.inf)
         # Sources that fit the model have a spread of 1 or so, those with heavy tails one of some hundreds.
         k = int(np.argmax(spread))
-        return "" if spread[k] < MOST_SPREAD else f"component {k} collapses"
+        return "" if spread[k] < RUN_OFF else f"component {k} collapses"
 
-    def _variables(self, n_components: int) -> Variables | None:
-        """In what to search; None for θ itself."""
-        return None
+    def _search(self, n_components: int, prepared: Prepared) -> Search:
+        """Where components are looked for."""
+        return Search()
+
+    def _better_start(self, start: Doubles, loss: Loss, search: Search) -> Doubles:
+        """A start, improved by a look at the objective."""
+        return start
 
     def _origin(self) -> Doubles | None:
         return self.mean_ if self.mean_.any() else None
@@ -165,6 +135,7 @@ class IndependentExperts(LinearExperts):
 
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
+        self._settings()
         if self.whiten and isinstance(self._domain(), NonNegative):
             raise ValueError(
                 f"whiten=True has no place on {self._domain()!r}: whitened data do not lie in it. Pass whiten=False"
@@ -173,20 +144,27 @@ class IndependentExperts(LinearExperts):
         prepared = prepare(X, sample_weight, self.n_components, whiten=self.whiten, n_threads=self._threads())
         r = len(prepared.scales)
         m = r if self.n_components is None else self.n_components
+        search = self._search(m, prepared)
         rest, random = self._start_of_the_rest(m), check_random_state(self.random_state)
+        family = _core.Family(self._family, self._variant(), r, m, self._constants())
+        loss = _core.Loss(family, prepared.data, sample_weight, self._field(), self._threads())
 
         def joined(components: Doubles, behind: Doubles) -> Doubles:
             return np.concatenate([components.ravel(), behind])
 
+        starts = (joined(prepared.starts(m, random), rest) for _ in range(self.n_init))
         minimum = self._minimise(
-            _core.Family(self._family, self._variant(), r, m, self._constants()),
+            family,
             prepared.data,
             sample_weight,
-            (joined(prepared.starts(m, random), rest) for _ in range(self.n_init)),
+            (self._better_start(start, loss, search) for start in starts),
             scale=joined(np.broadcast_to(1 / prepared.scales, (m, r)), np.ones_like(rest)),
             unit=float(np.sum(prepared.scales**-2.0)),
-            fault=lambda theta: self._collapse(theta[: m * r].reshape(m, r), prepared),
-            variables=self._variables(m),
+            random=random,
+            fault=lambda theta: self._collapse(theta[: m * r].reshape(m, r), theta[m * r :], prepared),
+            variables=search.variables,
+            unit_rows=(m, r) if search.unit_rows else (0, 0),
+            n_positive=search.n_positive,
         )
         components, rest = np.split(minimum.theta, [m * r])
         self.theta_ = joined(components.reshape(m, r) @ prepared.matrix, rest)
@@ -195,24 +173,11 @@ class IndependentExperts(LinearExperts):
         if minimum.fault:
             warnings.warn(
                 f"{minimum.fault}, and so from every start: {self._why_collapse}, and there the objective has no lower "
-                f"bound. What is returned is the best start itself, a random rotation. Try fewer components (n_components), "
-                "more rows, or more starts (n_init); look for duplicated or rounded values",
+                "bound. What is returned is the best start itself, a random rotation. Try fewer components "
+                "(n_components), more rows, or more starts (n_init); look for duplicated or rounded values",
                 UserWarning,
                 stacklevel=3,
             )
             return
-        remedies = "a larger max_iter, whiten=True, or more starts (n_init)"
+        remedies = f"{self._first_remedy()}, whiten=True, or more starts (n_init)"
         warn_unless_converged(type(self).__name__, minimum, remedies)
-
-
-def _in_variables(loss: Loss, variables: Variables) -> Loss:
-    def transformed(phi: Doubles) -> tuple[float, Doubles]:
-        theta = variables.theta(phi)
-        value, gradient = loss(theta)
-        return value, variables.pull_back(theta, gradient)
-
-    return transformed
-
-
-def _composed(fault: Callable[[Doubles], str], theta: Callable[[Doubles], Doubles]) -> Callable[[Doubles], str]:
-    return lambda phi: fault(theta(phi))

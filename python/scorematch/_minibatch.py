@@ -68,16 +68,32 @@ def minimise_in_minibatches(
     n_threads: int,
     fault: Callable[[Doubles], str] = lambda _: "",
     number: int = 0,
+    unit_rows: tuple[int, int] = (0, 0),
+    n_positive: int = 0,
 ) -> Minimum:
     """Where Adam ends from one start.
 
     θ = scale·φ and J/unit are what the optimiser sees, so that one learning rate suits data in any units. A descent
     that runs into a `fault` is given up, and its start returned. The same seed gives the same bits, on any number of
-    threads. `number` tells starts apart in the progress.
+    threads. `number` tells starts apart in the progress. `unit_rows` is the shape of a matrix with which θ/scale begins
+    and whose rows have length 1 and keep it; the last `n_positive` entries of θ are positive, and φ is their logarithm.
     """
     rows, held_out = _split(len(X), sample_weight, settings, seed)
     batches = _core.Minibatches(
-        family, X, sample_weight, field, n_threads, start, scale, unit, settings.batch_size, seed, rows
+        family,
+        X,
+        sample_weight,
+        field,
+        n_threads,
+        start,
+        scale,
+        unit,
+        settings.batch_size,
+        seed,
+        rows,
+        None,
+        unit_rows,
+        n_positive,
     )
     score = None if held_out is None else _held_out_score(family, X, sample_weight, field, held_out, n_threads)
     rates = _LearningRates(settings)

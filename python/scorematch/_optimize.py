@@ -55,6 +55,29 @@ class Minimum:
 
 
 @dataclass(frozen=True)
+class Variables:
+    """Other variables φ than θ in which to search: where they make the objective rounder, or meet a constraint."""
+
+    of: Callable[[Doubles], Doubles]  # φ that stands for a θ
+    # θ of φ, and what takes the gradient with respect to θ to that with respect to φ.
+    at: Callable[[Doubles], tuple[Doubles, Callable[[Doubles], Doubles]]]
+
+    def theta(self, phi: Doubles) -> Doubles:
+        """The θ that φ stands for."""
+        return self.at(phi)[0]
+
+    def loss(self, loss: Loss) -> Loss:
+        """An objective of θ as one of φ."""
+
+        def transformed(phi: Doubles) -> tuple[float, Doubles]:
+            theta, pull_back = self.at(phi)
+            value, gradient = loss(theta)
+            return value, pull_back(gradient)
+
+        return transformed
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user asked of the optimiser."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scorematch._linear_experts import IndependentExperts, Variables
+from scorematch._linear_experts import IndependentExperts, Search
+from scorematch._optimize import Variables
 from scorematch._validation import check_parameter, check_positive
 from scorematch._whitening import Prepared
 from scorematch.domains import Domain, NonNegative
@@ -45,15 +47,31 @@ class ProductOfStudentT(IndependentExperts):
     n_init : int, default=1
         Number of random starts, of which the best is kept.
     tol : float, default=1e-6
-        The gradient at which to stop, in units of the data's scale.
+        The gradient at which to stop, in units of the data's scale; on minibatches the least fall of the objective, in
+        the same units, that counts as one.
     max_iter : int, default=1000
-        Limit of the iterations of one start.
+        Limit of the iterations of one start, where all rows are used at once.
+    batch_size : int, optional
+        Number of rows of a minibatch, for Adam; with None, L-BFGS on all rows at once. For many rows and components,
+        some hundreds are several times as fast and differ by less than the statistical error.
+    learning_rate_init : float, default=0.01
+        The learning rate on minibatches, in units of the parameters on whitened data. It is kept until the
+        objective has settled, and then falls to 0.
+    max_epochs : int, default=100
+        Limit of the passes over the rows of one start, on minibatches.
+    early_stopping : bool, default=False
+        Whether to hold out some rows of the minibatches' and keep the estimate with the best Hyvärinen score on them.
+    validation_fraction : float, default=0.1
+        Share of the rows that `early_stopping` holds out.
+    n_iter_no_change : int, default=10
+        How many epochs the objective (with `early_stopping`, the score of the rows held out) must not have fallen to
+        have settled. It takes as many epochs again for the learning rate to fall to 0.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts.
+        Seed of the starts, and of the order of the rows of minibatches.
     verbose : int, default=0
-        1 prints the progress.
+        1 shows the progress: on minibatches by a bar, if tqdm is installed.
 
     Attributes
     ----------
@@ -75,7 +93,10 @@ class ProductOfStudentT(IndependentExperts):
     converged_ : bool
         Whether the best start converged.
     n_iter_ : int
-        Its number of iterations.
+        Its number of iterations, or of epochs.
+    history_ : ndarray of shape (n_epochs,)
+        The mean objective of the minibatches of each epoch of the best start, on the scale on which it is minimised;
+        empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -132,6 +153,12 @@ class ProductOfStudentT(IndependentExperts):
         n_init: int = 1,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        batch_size: int | None = None,
+        learning_rate_init: float = 1e-2,
+        max_epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -143,6 +170,12 @@ class ProductOfStudentT(IndependentExperts):
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -207,7 +240,7 @@ class ProductOfStudentT(IndependentExperts):
         self.exponents_ = np.full(n_components, 2.5)
         return np.log(self.exponents_)
 
-    def _collapse(self, components: Doubles, prepared: Prepared) -> str:
+    def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
         # Not by the spread: sources may be without a variance. A component that the data support has a fair share of
         # the rows near its centre; one that runs off keeps a handful.
         u = prepared.some_rows @ components.T
@@ -215,30 +248,38 @@ class ProductOfStudentT(IndependentExperts):
         k = int(np.argmin(share))
         return "" if share[k] > LEAST_SHARE else f"component {k} collapses"
 
-    def _variables(self, n_components: int) -> Variables | None:
-        """(w√α, log α): their squares are the precisions at the centre, which the data tell whatever the exponents.
-
-        The more Gaussian a source, the less do exponents beyond some size matter, while α‖w‖² stays as it is: in θ that
-        is a long bent valley.
-        """
-        m = n_components
-
-        def with_factor(sign: float, theta: Doubles) -> Doubles:
-            components, log_exponents = np.split(theta, [len(theta) - m])
-            factor = np.exp(sign * log_exponents / 2)
-            return np.concatenate([(components.reshape(m, -1) * factor[:, None]).ravel(), log_exponents])
-
-        def pull_back(theta: Doubles, gradient: Doubles) -> Doubles:
-            components, log_exponents = np.split(theta, [len(theta) - m])
-            by_components, by_exponents = np.split(gradient, [len(theta) - m])
-            along = np.einsum("kj,kj->k", components.reshape(m, -1), by_components.reshape(m, -1)) / 2
-            scaled = by_components.reshape(m, -1) * np.exp(-log_exponents / 2)[:, None]
-            return np.concatenate([scaled.ravel(), by_exponents - along])
-
-        return Variables(lambda theta: with_factor(1, theta), lambda phi: with_factor(-1, phi), pull_back)
+    def _search(self, n_components: int, prepared: Prepared) -> Search:
+        return Search(_by_precisions(n_components))
 
     def _set_params_from_theta(self) -> None:
         m = len(self.exponents_)
         components, log_exponents = np.split(self.theta_, [m * self.n_features_in_])
         self.components_, self.exponents_ = components.reshape(m, self.n_features_in_), np.exp(log_exponents)
         self.params_ = {"components": self.components_, "exponents": self.exponents_, "mean": self.mean_}
+
+
+def _by_precisions(m: int) -> Variables:
+    """(w√α, log α): their squares are the precisions at the centre, which the data tell whatever the exponents.
+
+    The more Gaussian a source, the less do exponents beyond some size matter, while α‖w‖² stays as it is: in θ that is
+    a long bent valley.
+    """
+
+    def with_factor(sign: float, theta: Doubles) -> Doubles:
+        components, log_exponents = np.split(theta, [len(theta) - m])
+        factor = np.exp(sign * log_exponents / 2)
+        return np.concatenate([(components.reshape(m, -1) * factor[:, None]).ravel(), log_exponents])
+
+    def at(phi: Doubles) -> tuple[Doubles, Callable[[Doubles], Doubles]]:
+        theta = with_factor(-1, phi)
+        components, log_exponents = np.split(theta, [len(theta) - m])
+
+        def pull_back(gradient: Doubles) -> Doubles:
+            by_components, by_exponents = np.split(gradient, [len(theta) - m])
+            along = np.einsum("kj,kj->k", components.reshape(m, -1), by_components.reshape(m, -1)) / 2
+            scaled = by_components.reshape(m, -1) * np.exp(-log_exponents / 2)[:, None]
+            return np.concatenate([scaled.ravel(), by_exponents - along])
+
+        return theta, pull_back
+
+    return Variables(lambda theta: with_factor(1, theta), at)

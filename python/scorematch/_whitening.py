@@ -13,6 +13,8 @@ from scorematch._moments import Moments
 from scorematch._validation import Floats
 
 Doubles = NDArray[np.float64]
+# Numbers that are mapped at a time.
+BLOCK_NUMBERS = 2**20
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def prepare(
     moments = Moments.of(X, sample_weight, diagonal=False, n_threads=n_threads)
     if whiten:
         matrix = _whitening(moments, n_components)
-        data = (X - moments.mean.astype(X.dtype)) @ matrix.T.astype(X.dtype)
+        data = _mapped(X, moments.mean.astype(X.dtype), matrix.astype(X.dtype))
         second, scales = np.eye(len(matrix)), np.ones(len(matrix))
         return Prepared(data, moments.mean, matrix, second, scales, _some_rows(data, sample_weight))
     second = moments.second_about_zero
@@ -60,6 +62,15 @@ def prepare(
         )
     scales = np.sqrt(np.diagonal(second))
     return Prepared(X, np.zeros(d), np.eye(d), second, scales, _some_rows(X, sample_weight))
+
+
+def _mapped(X: Floats, mean: Floats, matrix: Floats) -> Floats:
+    """matrix·(x − mean) for each row; block by block, so that it takes no more memory than the result."""
+    out = np.empty((len(X), len(matrix)), dtype=X.dtype)
+    step = max(1, BLOCK_NUMBERS // X.shape[1])
+    for first in range(0, len(X), step):
+        out[first : first + step] = (X[first : first + step] - mean) @ matrix.T
+    return out
 
 
 def _some_rows(X: Floats, sample_weight: Doubles | None) -> Floats:
@@ -78,15 +89,20 @@ def _whitening(moments: Moments, n_components: int | None) -> Doubles:
     if rank == 0:
         raise ValueError("X has no variation: every column is constant")
     wanted = d if n_components is None else min(n_components, d)
-    if wanted > rank and n_components is not None:
+    # More components than columns do not ask for a dimension each; as many as there are will do.
+    named = n_components is not None and n_components <= d
+    if wanted > rank and named:
         raise ValueError(
             f"X cannot be whitened to {wanted} dimensions: its columns are linearly dependent, or there are too "
             f"few rows; its rank is {rank}. Pass n_components={rank}, or drop columns"
         )
     if wanted > rank:
+        fitted, remedy = "as many components are fitted", f"Pass n_components={rank}"
+        if n_components is not None:
+            fitted, remedy = f"{n_components} components are fitted in as many dimensions", "Drop columns"
         warnings.warn(
-            f"the {d} columns of X are linearly dependent, or there are too few rows: its rank is {rank}, and as "
-            f"many components are fitted. Pass n_components={rank} to say that this is meant",
+            f"the {d} columns of X are linearly dependent, or there are too few rows: its rank is {rank}, and "
+            f"{fitted}. {remedy} to say that this is meant",
             UserWarning,
             stacklevel=6,
         )

@@ -32,6 +32,11 @@ struct Minibatches {
     double mean_weight;  // of `rows`
     index batch_size;
     std::uint64_t seed;
+    // θ/scale begins with this many rows that have length 1 and keep it, and ends with this many numbers that are
+    // positive and remain so; none where 0.
+    index n_unit_rows;
+    index unit_row_length;
+    index n_positive;
 
     // What an epoch changes.
     index* rows;  // those that take part, in the order in which the last epoch saw them

@@ -46,30 +46,48 @@ inline void gather(const Samples<T>& samples, const index* rows, index n_rows, T
     }
 }
 
-// Adam's constants, as the paper recommends them, and its step (algorithm 1) in the variables φ = θ/scale.
+// Adam's constants, as the paper recommends them, and its step (algorithm 1) in the variables φ = θ/scale. Rows of unit
+// length see the slope along their sphere alone, and are brought back to it after the step; of what is positive, φ is
+// the logarithm.
 struct Adam {
     static constexpr double first_decay = 0.9, second_decay = 0.999, epsilon = 1e-8;
 
     // What the moments lack of their means at the beginning, when they still remember the zeros they began with.
     static double missing(double decay, index n_steps) noexcept { return 1 - __builtin_pow(decay, n_steps); }
 
-    // `gradient` is that of J with respect to θ.
-    static void step(const double* __restrict gradient, index n_params, double rate, Minibatches& state) noexcept {
+    // `gradient` is that of J with respect to θ; what is left in it is the step.
+    static void step(double* __restrict gradient, index n_params, double rate, Minibatches& state) noexcept {
         ++state.n_steps;
-        // Divisions take longer than all the rest: one each for what all entries share.
-        const double slope_unit = 1 / state.unit, size = rate / missing(first_decay, state.n_steps);
-        const double second_factor = 1 / missing(second_decay, state.n_steps);
         const double* const __restrict scale = state.scale;
         double* const __restrict theta = state.theta;
         double* const __restrict first = state.first_moment;
         double* const __restrict second = state.second_moment;
+        // Divisions take longer than all the rest: one each for what all entries share.
+        const double slope_unit = 1 / state.unit, size = rate / missing(first_decay, state.n_steps);
+        const double second_factor = 1 / missing(second_decay, state.n_steps);
+        const index n_linear = n_params - state.n_positive;
+        for (index i = 0; i < n_linear; ++i) gradient[i] *= slope_unit * scale[i];
+        for (index i = n_linear; i < n_params; ++i) gradient[i] *= slope_unit * theta[i];
+        const index length = state.unit_row_length, end_of_rows = state.n_unit_rows * length;
+        for (index row = 0; row < end_of_rows; row += length) {
+            double outward = 0;
+            for (index i = row; i < row + length; ++i) outward += gradient[i] * (theta[i] / scale[i]);
+            for (index i = row; i < row + length; ++i) gradient[i] -= outward * (theta[i] / scale[i]);
+        }
         for (index i = 0; i < n_params; ++i) {
-            const double slope = slope_unit * scale[i] * gradient[i];
-            const double mean = first_decay * first[i] + (1 - first_decay) * slope;
-            const double square = second_decay * second[i] + (1 - second_decay) * slope * slope;
+            const double mean = first_decay * first[i] + (1 - first_decay) * gradient[i];
+            const double square = second_decay * second[i] + (1 - second_decay) * gradient[i] * gradient[i];
             first[i] = mean;
             second[i] = square;
-            theta[i] -= scale[i] * (size * mean / (__builtin_sqrt(second_factor * square) + epsilon));
+            gradient[i] = size * mean / (__builtin_sqrt(second_factor * square) + epsilon);
+        }
+        for (index i = 0; i < n_linear; ++i) theta[i] -= scale[i] * gradient[i];
+        for (index i = n_linear; i < n_params; ++i) theta[i] *= __builtin_exp(-gradient[i]);
+        for (index row = 0; row < end_of_rows; row += length) {
+            double square = 0;
+            for (index i = row; i < row + length; ++i) square += (theta[i] / scale[i]) * (theta[i] / scale[i]);
+            const double shrink = 1 / __builtin_sqrt(square);
+            for (index i = row; i < row + length; ++i) theta[i] *= shrink;
         }
     }
 };

@@ -230,7 +230,7 @@ def _report(
     n, d = table.values.shape
     scale = "standardised data" if scaling else "the data's own scale"
     threads = model._threads()
-    iterations = f"{model.n_iter_} iteration{'' if model.n_iter_ == 1 else 's'}"
+    iterations = f"{model.n_iter_} {model._counted}{'' if model.n_iter_ == 1 else 's'}"
     weighted = f", weighted by {arguments.weights_column!r}" if table.weights is not None else ""
     rows = {
         "data": f"{n} rows × {d} column{'' if d == 1 else 's'} of {table.source}{weighted}",

@@ -283,7 +283,14 @@ def ica_formula(
 
 
 def ica(
-    nonlinearity: str, m: int, d: int, *, fit_coefficients: bool = False, centred: bool = True, name: str = ""
+    nonlinearity: str,
+    m: int,
+    d: int,
+    *,
+    fit_coefficients: bool = False,
+    centred: bool = True,
+    name: str = "",
+    **fit_options: Any,
 ) -> Case:
     random = np.random.default_rng(100 * m + d)
     components = random.normal(size=(m, d)) / np.sqrt(d) + 0.7 * np.eye(m, d)
@@ -305,7 +312,7 @@ def ica(
         ica_formula(nonlinearity, (m, d), mean, None if fit_coefficients else coefficients),
         lambda random, n: random.laplace(scale=np.sqrt(0.5), size=(n, d)) @ mixing.T + mean,
         n_rows_for_threads=32_000,
-        fit_options={"n_components": m, "max_iter": 8, "random_state": 0, "whiten": m <= d},
+        fit_options={"n_components": m, "max_iter": 8, "random_state": 0, "whiten": m <= d, **fit_options},
     )
 
 
@@ -532,6 +539,10 @@ CASES = (
     ica("logistic", 9, 4, name="-many"),
     ica("logcosh", 6, 4, fit_coefficients=True, centred=False, name="-coefficients"),
     ica("logistic", 9, 4, fit_coefficients=True, name="-many-coefficients"),
+    # These differ in how they are fitted, and in nothing else.
+    ica("logcosh", 4, 4, fit_coefficients=True, name="-orthogonal", orthogonal=True),
+    ica("logistic", 4, 4, name="-minibatches", batch_size=100, early_stopping=True, max_epochs=5),
+    ica("logcosh", 6, 4, fit_coefficients=True, name="-overcomplete-minibatches", batch_size=64, max_epochs=5),
     von_mises_fisher(2),
     von_mises_fisher(5),
     polynomial(2, d=3),
@@ -567,7 +578,7 @@ def examples_of(case: Case) -> list[Example]:
 EXAMPLES = [example for case in CASES for example in examples_of(case)]
 # The first and the last domain of each case, for tests where all would tell no more.
 FEW_EXAMPLES = [example for case in CASES for example in dict.fromkeys([examples_of(case)[0], examples_of(case)[-1]])]
-# Fits that go by iteration to a minimum. (Free coefficients of many components have none: opposite ones grow for ever.)
+# Fits that go by iteration to where the gradient with respect to all of θ vanishes: those without constraints.
 ITERATIVE = [
     "gaussian-mixture-full",
     "gaussian-mixture-tied",

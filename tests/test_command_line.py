@@ -454,6 +454,15 @@ def test_switches(run, flag, value):
     assert any("did not converge" in warning for warning in result["warnings"]) is not result["converged"]
 
 
+def test_minibatches(run):
+    result = run("fit", "--dataset", "iris", "--model", "ica", "--batch-size", "50")
+    assert "yes, " in result.out
+    assert " epochs\n" in result.out
+    assert run("fit", "--dataset", "iris", "--model", "ica", "--batch-size", "0").error.startswith("batch_size must be")
+    message = run("fit", "--dataset", "iris", "--model", "ica", "--orthogonal", "--no-whiten").error
+    assert "--orthogonal is for whitened data" in message
+
+
 def test_domains_and_weights(run):
     write("x.csv", lines_of(np.abs(np.random.default_rng(0).normal(size=(200, 2)))))
     for text, weight in {

@@ -58,7 +58,15 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
         VonMisesFisher(normalize=True),
         ICA(random_state=0),
         PolynomialExponentialFamily(ridge=1e-3),
-    ]
+        ICA(orthogonal=True, random_state=0),
+        ICA(batch_size=20, early_stopping=True, random_state=0),
+    ],
+    # Equal in expectation, as test_minibatch.py makes sure.
+    expected_failed_checks=lambda estimator: (
+        {"check_sample_weight_equivalence_on_dense_data": "rows come in other batches"}
+        if getattr(estimator, "batch_size", None)
+        else {}
+    ),
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")  # its data are often too few, and so we say
 def test_scikit_learn(estimator, check):

@@ -55,25 +55,31 @@ def shuffled(rows, seed, epoch):
     return np.array(rows)
 
 
-def plain_adam(gradient_at, theta, *, scale, unit, rows, batch_size, seed, rates):
+def plain_adam(gradient_at, theta, *, scale, unit, rows, batch_size, seed, rates, unit_rows=(0, 0), n_positive=0):
     """What `Minibatches` does, in NumPy; `gradient_at` gives a batch's objective and gradient."""
-    phi, first, second, step = theta / scale, 0.0, 0.0, 0
-    objectives = []
+    first, second, step = 0.0, 0.0, 0
+    objectives, block, behind = [], slice(0, unit_rows[0] * unit_rows[1]), len(theta) - n_positive
+    phi = np.concatenate([theta[:behind] / scale[:behind], np.log(theta[behind:])])
     for epoch, (first_rate, last_rate) in enumerate(rates):
         rows = shuffled(rows, seed, epoch)
         batches = np.array_split(rows, -(-len(rows) // batch_size))
         total = 0.0
         for b, batch in enumerate(batches):
-            value, gradient = gradient_at(phi * scale, batch)
-            slope = gradient * scale / unit
+            factors = np.concatenate([scale[:behind], np.exp(phi[behind:])])  # dθ/dφ
+            value, gradient = gradient_at(np.concatenate([phi[:behind] * scale[:behind], factors[behind:]]), batch)
+            slope = gradient * factors / unit
+            W, G = phi[block].reshape(unit_rows), slope[block].reshape(unit_rows)
+            slope[block] = (G - W * np.sum(W * G, axis=1, keepdims=True)).ravel()
             step += 1
             first = 0.9 * first + 0.1 * slope
             second = 0.999 * second + 0.001 * slope**2
             rate = first_rate + (b + 0.5) / len(batches) * (last_rate - first_rate)
             phi = phi - rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+            W = phi[block].reshape(unit_rows)
+            phi[block] = (W / np.linalg.norm(W, axis=1, keepdims=True)).ravel()
             total += len(batch) * value
         objectives.append(total / len(rows))
-    return phi * scale, objectives, rows
+    return np.concatenate([phi[:behind] * scale[:behind], np.exp(phi[behind:])]), objectives, rows
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
@@ -123,6 +129,39 @@ def test_steps_are_those_of_adam(example, dtype, level, weighted):
     np.testing.assert_allclose(found, objectives, rtol=tolerance)
     assert np.abs((descent.theta - want) / scale).max() < tolerance
     assert np.abs((descent.theta - model.theta_) / scale).max() > 0.01
+
+
+@pytest.mark.parametrize(("unit_rows", "n_positive"), [((5, 3), 0), ((0, 0), 5), ((5, 3), 5), ((2, 3), 1)])
+def test_steps_under_constraints(level, unit_rows, n_positive):
+    """Rows keep their unit length on their scale, and positive numbers go by their logarithms."""
+    m, d, n = 5, 3, 200
+    random = np.random.default_rng(7)
+    X, family = random.laplace(size=(n, d)), _core.Family("ica", "logcosh+coefficients", d, m)
+    scale = random.uniform(0.5, 2.0, m * d + m)
+    W = random.normal(size=(m, d))
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    start = np.concatenate([W.ravel() * scale[: m * d], random.uniform(0.5, 2.0, m)])
+    rates = [(0.05, 0.05), (0.05, 0.01)]
+    want, objectives, _ = plain_adam(
+        lambda theta, batch: _core.Loss(family, X[batch], None, EUCLIDEAN, 1)(theta),
+        start,
+        scale=scale,
+        unit=1.5,
+        rows=np.arange(n),
+        batch_size=30,
+        seed=9,
+        rates=rates,
+        unit_rows=unit_rows,
+        n_positive=n_positive,
+    )
+    descent = _core.Minibatches(
+        family, X, None, EUCLIDEAN, 1, start, scale, 1.5, 30, 9, unit_rows=unit_rows, n_positive=n_positive
+    )
+    np.testing.assert_allclose([descent.epoch(*pair) for pair in rates], objectives, rtol=1e-9)
+    np.testing.assert_allclose(descent.theta, want, rtol=1e-8)
+    lengths = np.linalg.norm((descent.theta / scale)[: m * d].reshape(m, d), axis=1)
+    np.testing.assert_allclose(lengths[: unit_rows[0]], 1, rtol=1e-14)
+    assert (np.abs(lengths[unit_rows[0] :] - 1) > 1e-3).all()
 
 
 class Problem:
@@ -262,6 +301,12 @@ def test_order_is_new_each_epoch_and_depends_on_the_seed():
         ({"rows": []}, "no row has a positive weight"),
         ({"sample_weight": np.ones(3)}, r"sample_weight must have shape \(300,\)"),
         ({"n_threads": 0}, "n_threads must be at least 1"),
+        ({"unit_rows": (5, 4)}, r"unit_rows must be the shape of a block of theta, which has 16 entries; got \(5, 4\)"),
+        (
+            {"unit_rows": (3, 4), "n_positive": 5},
+            "n_positive must be a number of entries of theta behind unit_rows; got 5",
+        ),
+        ({"n_positive": 16}, "the last 16 entries of theta must be positive; entry"),
     ],
 )
 def test_wrong_arguments(changed, message):

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scorematch import _core
-from scorematch._optimize import Minimum, check_count, check_flag, check_real, check_verbose
+from scorematch import _constraints, _core
+from scorematch._optimize import STUCK, Minimum, check_count, check_flag, check_real, check_verbose
 from scorematch._validation import Floats
 
 Doubles = NDArray[np.float64]
@@ -118,15 +118,33 @@ def minimise_in_minibatches(
                 best_theta, best_score = theta, value
             rates.note(value / unit)
             report(value)
-    if found:
-        theta = start
-    elif score is not None and best_score < math.inf:
+    if score is not None and best_score < math.inf:
         theta = best_theta
     if not reason and not rates.settled:
         what = "the objective" if score is None else "the score of the held-out rows"
         reason = f"{what} was still falling when the limit max_epochs={settings.max_epochs} came near"
-    value = float(_core.Loss(family, X, sample_weight, field, n_threads)(theta)[0])
-    return Minimum(theta, value, not reason, len(history), reason, found, "epoch", tuple(history))
+
+    loss = _core.Loss(family, X, sample_weight, field, n_threads)
+
+    def steepest(theta: Doubles) -> float:
+        return _steepest(theta, loss(theta)[1] * scale / unit, scale, unit_rows, n_positive)
+
+    # Where there is no lower bound, it takes short steps very long to get anywhere near infinity.
+    if not found and steepest(theta) > max(STUCK, steepest(start)):
+        found, reason = "the objective falls ever more steeply", "the descent was given up"
+    if found:
+        theta = start
+    return Minimum(theta, float(loss(theta)[0]), not reason, len(history), reason, found, "epoch", tuple(history))
+
+
+def _steepest(theta: Doubles, slopes: Doubles, scale: Doubles, row_shape: tuple[int, int], n_positive: int) -> float:
+    """The steepest slope, of those with respect to θ/scale, that the constraints leave."""
+    n_linear = len(theta) - n_positive
+    slopes[n_linear:] *= theta[n_linear:] / scale[n_linear:]
+    block = slice(0, math.prod(row_shape))
+    pull_back = _constraints.unit_rows((theta / scale)[block].reshape(row_shape))[1]
+    slopes[block] = pull_back(slopes[block].reshape(row_shape)).ravel()
+    return float(np.abs(slopes).max())
 
 
 class _LearningRates:

@@ -28,12 +28,12 @@ _EXPORTS = {
     "save_model": "_model_files",
     "show_config": "_config",
 }
-_SUBMODULES = ("domains", "weights", "plotting")
+_SUBMODULES = ("domains", "weights", "papers", "plotting")
 
 __all__ = ["__version__", *sorted(_EXPORTS), *_SUBMODULES]
 
 if _TYPE_CHECKING:
-    from scorematch import domains, plotting, weights
+    from scorematch import domains, papers, plotting, weights
     from scorematch._config import show_config
     from scorematch._exponential_family import ExponentialFamily
     from scorematch._gaussian import Gaussian

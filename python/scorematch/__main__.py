@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0, or 2 with one line on standard error.
+        The exit code: 0; 1 where a paper's claim fails; 2 with one line on standard error.
 
     Examples
     --------
@@ -42,12 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")
+    code = 0
     try:
         arguments = parse(sys.argv[1:] if argv is None else list(argv))
         if arguments is not None:
             from scorematch._cli import commands
 
-            commands.run(arguments)
+            code = commands.run(arguments)
         sys.stdout.flush()
     except CommandError as error:
         print_error(str(error))
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+    return code
 
 
 def _silence_standard_output() -> None:

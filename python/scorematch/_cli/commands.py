@@ -39,12 +39,16 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating]
 Doubles = NDArray[np.float64]
 
+CLAIM_FAILED = 1  # the exit code where a paper's claim does not hold
 TERMS = ("norm_term", "hessian_term", "hyvarinen_score")
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Do what the command line asks for."""
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks for, and give the exit code."""
+    if arguments.command == "paper":
+        return paper(arguments)
     {"fit": fit, "terms": terms, "models": list_models, "info": info}[arguments.command](arguments)
+    return 0
 
 
 # -- fit -----------------------------------------------------------------------------------------------------------
@@ -363,6 +367,33 @@ def info(arguments: argparse.Namespace) -> None:
         return
     rows = {name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in configuration.items()}
     print("\n".join(tables.pairs(rows, indent="")))
+
+
+# -- papers ----------------------------------------------------------------------------------------------------------
+
+
+def paper(arguments: argparse.Namespace) -> int:
+    from scorematch.papers import catalogue, run
+
+    if arguments.name is None:
+        known = catalogue()
+        if arguments.json:
+            _print_json(
+                {name: {"description": one.description, "reference": one.reference} for name, one in known.items()}
+            )
+        else:
+            print("\n".join(tables.pairs({name: one.description for name, one in known.items()}, indent="")))
+        return 0
+    try:
+        with warnings_as_lines(str):
+            result = run(arguments.name, output=arguments.output, seed=arguments.seed, quick=arguments.quick)
+    except (ValueError, ImportError) as error:
+        raise CommandError(str(error)) from error
+    if arguments.json:
+        _print_json(result.to_dict())
+    else:
+        print(result.report(_width()))
+    return 0 if result.holds else CLAIM_FAILED
 
 
 # -- shared --------------------------------------------------------------------------------------------------------

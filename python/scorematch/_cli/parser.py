@@ -47,7 +47,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace | None:
     if unknown:
         _refuse(unknown, family)
     if arguments.command is None:
-        raise CommandError("give a command: fit, terms, models or info (see 'scorematch --help')")
+        raise CommandError("give a command: fit, terms, models, info or paper (see 'scorematch --help')")
     arguments.family = family
     return arguments
 
@@ -90,6 +90,7 @@ def _build(family: Family | None) -> Parser:
     listing.add_argument("--json", action="store_true", help="print JSON")
     info = commands.add_parser("info", help="show what this installation is and runs on", allow_abbrev=False)
     info.add_argument("--json", action="store_true", help="print JSON")
+    _add_paper(commands)
     return parser
 
 
@@ -142,6 +143,24 @@ def _add_terms(commands: argparse._SubParsersAction[Parser]) -> None:
     terms.add_argument("model", metavar="MODEL.json", help="a file that 'scorematch fit --output' wrote")
     _add_data_options(terms)
     terms.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+
+
+def _add_paper(commands: argparse._SubParsersAction[Parser]) -> None:
+    paper = commands.add_parser(
+        "paper",
+        help="run a paper's experiment, or list the papers",
+        usage="scorematch paper [NAME] [options]",
+        description="Run a paper's experiment: print its tables, check its claims, draw its figure; the exit code is 1 "
+        "where a claim fails. Without a name, list the papers.",
+        allow_abbrev=False,
+    )
+    paper.add_argument("name", metavar="NAME", nargs="?", help="the paper (default: list them all)")
+    paper.add_argument(
+        "--output", metavar="DIR", default=".", help="where to write the figure, NAME.png (default: the current folder)"
+    )
+    paper.add_argument("--seed", metavar="SEED", type=int, default=0, help="seed of everything random (default: 0)")
+    paper.add_argument("--quick", action="store_true", help="a shorter run, of papers that take more than some seconds")
+    paper.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
 
 
 def _add_data_options(parser: argparse.ArgumentParser) -> None:

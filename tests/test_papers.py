@@ -16,6 +16,7 @@ matplotlib = pytest.importorskip("matplotlib")
 
 NAMES = [
     "andy-jones",
+    "efficiency",
     "hyvarinen2005-gaussian",
     "hyvarinen2005-ica",
 ]

@@ -73,14 +73,15 @@ class Polynomial final : public Density<T> {
     Polynomial(index n_features, index degree, Frame<T>&& frame, const double* theta)
         : d_(n_features), monomials_(n_features, degree), products_(monomials_), n_slope_(products_.size()),
           n_curvature_(monomials_.end(degree - 2)), frame_(static_cast<Frame<T>&&>(frame)) {
-        const double* const coefficient = theta - 1;  // the constant, number 0, has none
+        // The constant, number 0, has no coefficient.
+        const auto coefficient = [theta](index number) { return theta[number - 1]; };
         Buffer<double> slope(d_ * n_slope_), curvature(d_ * n_curvature_), trace(n_curvature_), tails(d_ * n_slope_);
         for (index j = 0; j < d_; ++j)
             for (index b = 0; b < n_slope_; ++b)
-                slope[j * n_slope_ + b] = slope_factor(b, j) * coefficient[products_.product(b, j)];
+                slope[j * n_slope_ + b] = slope_factor(b, j) * coefficient(products_.product(b, j));
         for (index j = 0; j < d_; ++j)
             for (index b = 0; b < n_curvature_; ++b) {
-                const double value = curvature_factor(b, j) * coefficient[twice(b, j)];
+                const double value = curvature_factor(b, j) * coefficient(twice(b, j));
                 curvature[j * n_curvature_ + b] = value;
                 trace[b] += value;
             }
@@ -88,7 +89,7 @@ class Polynomial final : public Density<T> {
         for (index t = 0; t < degree; ++t)
             for (index k = 0; k < d_; ++k)
                 for (index b = monomials_.first(t, k); b < monomials_.end(t); ++b)
-                    tails[k * n_slope_ + b] = coefficient[products_.product(b, k)];
+                    tails[k * n_slope_ + b] = coefficient(products_.product(b, k));
         slope_ = Expansion<T>(slope.data(), d_, n_slope_);
         tails_ = Expansion<T>(tails.data(), d_, n_slope_);
         if (n_curvature_ == 0) return;
@@ -132,15 +133,14 @@ class Polynomial final : public Density<T> {
     }
 
     void gradient(const double* sums, double* out) const override {
-        double* const coefficient = out - 1;
-        for (index a = 1; a < monomials_.count(); ++a) coefficient[a] = 0;
+        for (index i = 0; i < monomials_.count() - 1; ++i) out[i] = 0;  // the constant, number 0, has no place in θ
         const double* const curvature = sums + d_ * n_slope_;
         const double* const trace = curvature + d_ * n_curvature_;
         for (index j = 0; j < d_; ++j) {
             for (index b = 0; b < n_slope_; ++b)
-                coefficient[products_.product(b, j)] += slope_factor(b, j) * sums[j * n_slope_ + b];
+                out[products_.product(b, j) - 1] += slope_factor(b, j) * sums[j * n_slope_ + b];
             for (index b = 0; b < n_curvature_; ++b)
-                coefficient[twice(b, j)] += curvature_factor(b, j) * (curvature[j * n_curvature_ + b] + trace[b]);
+                out[twice(b, j) - 1] += curvature_factor(b, j) * (curvature[j * n_curvature_ + b] + trace[b]);
         }
     }
 

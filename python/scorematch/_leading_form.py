@@ -93,7 +93,8 @@ def _starts(d: int, orthant: bool) -> Doubles:
 
 def in_words(direction: Doubles, names: list[str]) -> str:
     """Such as ``0.80·x0 − 0.60·x2``: the largest few of its components."""
-    shown = [j for j in np.argsort(-np.abs(direction), kind="stable")[:4] if abs(direction[j]) > 0.005]
+    order = np.argsort(-np.abs(direction).round(6), kind="stable")  # rounding must not decide which comes first
+    shown = [j for j in order[:4] if abs(direction[j]) > 0.005]
     direction = direction * np.sign(direction[shown[0]])
     words = ""
     for j in shown:

@@ -116,14 +116,14 @@ class MonomialSums {
                                        totals_ + m.first(last + 1, k) * width);
         }
         if (last + 1 == m.degree()) return;
-        Pack<double> pair[N];
+        double pair[strip];
         for (index k = 0; k < d; ++k)
             for (index l = k; l < d; ++l) {
-                for (index n = 0; n < N; ++n) pair[n] = load(y[k] + n * width) * load(y[l] + n * width);
+                product_row<double>(y[k], y[l], strip, pair);
                 const index tail = m.first(last, l);
                 const index first = m.first(last + 2, k) + m.first(last + 1, l) - m.first(last + 1, k);
-                multiply_and_add<N, false>(kept_ + tail * strip, m.end(last) - tail,
-                                           reinterpret_cast<const double*>(pair), nullptr, totals_ + first * width);
+                multiply_and_add<N, false>(kept_ + tail * strip, m.end(last) - tail, pair, nullptr,
+                                           totals_ + first * width);
             }
     }
 

@@ -111,9 +111,9 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
     References
     ----------
     Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 2.
-    Hyvärinen (2007), "Some extensions of score matching", Computational Statistics & Data Analysis 51, section 4
-    (exponential families in closed form).
-    Yu, Drton and Shojaie (2019), "Generalized score matching for non-negative data", JMLR 20, sections 2 and 3.
+    Hyvärinen (2007), "Some extensions of score matching", Computational Statistics & Data Analysis 51 (exponential
+    families in closed form; non-negative data).
+    Yu, Drton and Shojaie (2019), "Generalized score matching for non-negative data", JMLR 20.
 
     Examples
     --------

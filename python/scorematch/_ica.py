@@ -125,8 +125,8 @@ class ICA(IndependentExperts):
 
     References
     ----------
-    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2, 4.2,
-    and 4.3 for overcomplete bases.
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 3.2,
+    and 3.3 for overcomplete bases.
 
     Kingma and Ba (2015), "Adam: a method for stochastic optimization", ICLR, algorithm 1.
 

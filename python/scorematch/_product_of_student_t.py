@@ -117,7 +117,7 @@ class ProductOfStudentT(IndependentExperts):
     Welling, Hinton and Osindero (2003), "Learning sparse topographic representations with products of Student-t
     distributions", NIPS 15: the density.
 
-    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2 and 4.3:
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2 and 3.3:
     score matching of such models, with as many components as dimensions and with more.
 
     Examples

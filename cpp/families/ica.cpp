@@ -15,7 +15,8 @@ SCOREMATCH_BEGIN_LEVEL
 namespace {
 
 // −tanh x and tanh²x − 1 = −1/cosh²x. The latter from e^y, y = −2|x|, as −4e^y/(1 + e^y)²: the difference would have
-// lost all digits where |x| is large. e^y − 1 = q and so on as in tanh of vector_math.hpp, whose reciprocal serves both.
+// lost all digits where |x| is large. e^y − 1 = q and so on as in tanh of vector_math.hpp, whose reciprocal serves
+// both.
 template <class T>
 inline Slope<T> minus_tanh(Pack<T> x) {
     // Beyond, e^y would be subnormal.
@@ -25,7 +26,8 @@ inline Slope<T> minus_tanh(Pack<T> x) {
     const Pack<T> small = two_n * expm1_of_rest<T>(e.rest);
     const Pack<T> inverse = 1 / ((1 + two_n) + small);
     const Pack<T> tanh = ((1 - two_n) - small) * inverse;
-    return {from_bits<T>(to_bits<T>(tanh) | (~to_bits<T>(x) & sign_bit<T>)), -4 * (two_n + small) * (inverse * inverse)};
+    return {from_bits<T>(to_bits<T>(tanh) | (~to_bits<T>(x) & sign_bit<T>)),
+            -4 * (two_n + small) * (inverse * inverse)};
 }
 
 struct LogCosh {

@@ -171,7 +171,7 @@ void test_samples(index n, index d, index row_stride, index column_stride, bool 
 
     const index first_sample = n / 3, count = n - first_sample;
     TestRows<T> turned(d, count);
-    transpose_samples(samples, first_sample, count, turned.rows());
+    transpose_samples(samples, first_sample, count, turned.rows(), ahead_of(samples, first_sample, count));
     bool right = turned.padding_untouched();
     for (index s = 0; s < count; ++s)
         for (index j = 0; j < d; ++j) right = right && turned.rows()[j][s] == static_cast<T>(y(first_sample + s, j));

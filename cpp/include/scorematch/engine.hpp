@@ -67,8 +67,9 @@ struct Partition {
 
 // Turns samples to lanes, about their origin; lanes behind the last sample repeat it.
 template <class T>
-inline void load_tile(const Samples<T>& samples, index first, index count, index lanes, Rows<T> rows) noexcept {
-    transpose_samples(samples, first, count, rows);
+inline void load_tile(const Samples<T>& samples, index first, index count, index lanes, Rows<T> rows,
+                      Ahead<T> ahead = {}) noexcept {
+    transpose_samples(samples, first, count, rows, ahead);
     for (index j = 0; count < lanes && j < samples.n_features; ++j)
         for (index l = count; l < lanes; ++l) rows[j][l] = rows[j][count - 1];
 }
@@ -78,29 +79,35 @@ inline void load_tile(const Samples<T>& samples, index first, index count, index
 template <class T>
 class TileLoader {
   public:
-    TileLoader(const Samples<T>& samples, const double* centre, bool has_field)
-        : samples_(samples), centred_(samples), origin_(centre == nullptr ? 0 : samples.n_features),
-          separate_(has_field && centre != nullptr) {
+    TileLoader(const Samples<T>& samples, const Density<T>& density, bool has_field)
+        : samples_(samples), centred_(samples), asks_ahead_(density.asks_ahead()) {
+        const double* const centre = density.centre();
         if (centre == nullptr) return;
+        separate_ = has_field;
+        origin_ = Buffer<double>(samples.n_features);
         for (index j = 0; j < samples.n_features; ++j)
             origin_[j] = centre[j] + (samples.origin == nullptr ? 0 : samples.origin[j]);
         centred_.origin = origin_.data();
     }
 
     index rows() const noexcept { return separate_ ? 2 * samples_.n_features : samples_.n_features; }
-    void operator()(index first, index count, index lanes, Rows<T> rows) const noexcept {
-        load_tile(centred_, first, count, lanes, rows);
-        if (separate_) load_tile(samples_, first, count, lanes, rows.from(samples_.n_features));
-    }
-    Tile<T> tile(Rows<T> rows, index lanes) const noexcept { return {rows, samples_.n_features, lanes}; }
-    Tile<T> points(Rows<T> rows, index lanes) const noexcept {
-        return tile(separate_ ? rows.from(samples_.n_features) : rows, lanes);
+
+    struct Views {
+        Tile<T> tile;    // what the density sees
+        Tile<T> points;  // what the field does
+    };
+    Views operator()(index first, index count, index lanes, Rows<T> rows) const noexcept {
+        const Rows<T> points = separate_ ? rows.from(samples_.n_features) : rows;
+        const Ahead<T> ahead = ahead_of(samples_, first, count);
+        load_tile(centred_, first, count, lanes, rows, asks_ahead_ ? Ahead<T>{} : ahead);
+        if (separate_) load_tile(samples_, first, count, lanes, points);
+        return {{rows, samples_.n_features, lanes, ahead}, {points, samples_.n_features, lanes, {}}};
     }
 
   private:
     Samples<T> samples_, centred_;
     Buffer<double> origin_;
-    bool separate_;
+    bool separate_ = false, asks_ahead_;
 };
 
 // Weights of a tile's samples; zero in the lanes that only repeat.
@@ -250,7 +257,7 @@ double loss_and_gradient(const Density<T>& density, const Field<T>* field, const
     const index d = samples.n_features;
     const Objective<T> objective(density, field, d);
 
-    const TileLoader<T> loader(samples, density.centre(), field != nullptr);
+    const TileLoader<T> loader(samples, density, field != nullptr);
 
     // What a worker needs: x, the weights, the two terms, and the objective's own. What a chunk sums: ρ, then the rest.
     const index rows = loader.rows() + 3 + objective.workspace_rows();
@@ -271,10 +278,9 @@ double loss_and_gradient(const Density<T>& density, const Field<T>* field, const
         double* const chunk_sums = sums + chunk * n_sums;
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
             const index first = partition.first_sample(t), count = partition.samples_in(t);
-            loader(first, count, partition.lanes, x);
+            const auto [tile, points] = loader(first, count, partition.lanes, x);
             load_weights(sample_weight, first, count, partition.lanes, weight);
-            objective(loader.tile(x, partition.lanes), loader.points(x, partition.lanes), weight, rest, norm_term,
-                      hessian_term, chunk_sums + 1);
+            objective(tile, points, weight, rest, norm_term, hessian_term, chunk_sums + 1);
             double total = 0;
             for (index l = 0; l < count; ++l)
                 total += static_cast<double>(weight[l]) *
@@ -318,7 +324,7 @@ void evaluate(const Family<T>& family, const double* theta, const Samples<T>& sa
     const Owner<Field<T>> field(make_field<T>(field_spec));
     const index d = samples.n_features;
     const Objective<T> objective(*density, field.get(), d);
-    const TileLoader<T> loader(samples, density->centre(), field.get() != nullptr);
+    const TileLoader<T> loader(samples, *density, field.get() != nullptr);
     const bool manifold = field.get() != nullptr && field->is_manifold();
     const Curvature asked = outputs.hessian_diagonal != nullptr ? Curvature::diagonal : Curvature::trace;
     const index curvature_rows = asked == Curvature::diagonal ? d : 1;
@@ -335,8 +341,7 @@ void evaluate(const Family<T>& family, const double* theta, const Samples<T>& sa
         const Rows<T> x = workspaces.of(worker), rest = x.from(loader.rows());
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
             const index first = partition.first_sample(t), count = partition.samples_in(t);
-            loader(first, count, partition.lanes, x);
-            const Tile<T> tile = loader.tile(x, partition.lanes), points = loader.points(x, partition.lanes);
+            const auto [tile, points] = loader(first, count, partition.lanes, x);
 
             if (outputs.norm_term != nullptr || outputs.hessian_term != nullptr ||
                 (manifold && outputs.hessian_trace != nullptr)) {

@@ -57,6 +57,11 @@ class Density {
     // costs nothing while samples are turned to lanes.
     virtual const double* centre() const noexcept { return nullptr; }
 
+    // Optional: a family whose work takes little longer than loading calls tile.ahead.ask for the lanes that it is at,
+    // and says so here: the next tile then arrives while this one is worked on. For others the engine asks for all of
+    // it at once, while it loads.
+    virtual bool asks_ahead() const noexcept { return false; }
+
     // Rows of scratch that forward and backward share: what forward leaves there, backward finds.
     virtual index workspace_rows() const noexcept { return 0; }
 

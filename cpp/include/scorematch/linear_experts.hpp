@@ -1,6 +1,6 @@
 // Linear experts: log p̃ = −½ p ‖x − b‖² + Σ_k α_k G(u_k) with u = Vx + c, the shape that independent components,
-// products of experts and restricted Boltzmann machines share: filters V (m,d) with rows v_k, offsets c, coefficients α,
-// and an isotropic Gaussian base of precision p and centre b.
+// products of experts and restricted Boltzmann machines share: filters V (m,d) with rows v_k, offsets c, coefficients
+// α, and an isotropic Gaussian base of precision p and centre b.
 //
 // A model says what G is,
 //
@@ -9,9 +9,9 @@
 //     template <class T> static Pack<T> second(Slope<T> s);       // G″ and G‴, which follow from these two
 //     template <class T> static Pack<T> third(Slope<T> s);
 //
-// and how its θ becomes V, c, α, b, p and back, in the manner of ComponentsModel below. The key is whatever makes G″ and
-// G‴ cheap (often G″ itself): what is dear, an exponential or a quotient, is worked out once for each u, and two rows a
-// component are kept of it instead of three. LinearExpertFamily makes a family of a model.
+// and how its θ becomes V, c, α, b, p and back, in the manner of ComponentsModel below. The key is whatever makes G″
+// and G‴ cheap (often G″ itself): what is dear, an exponential or a quotient, is worked out once for each u, and two
+// rows a component are kept of it instead of three. LinearExpertFamily makes a family of a model.
 //
 // With g′ = G′(u), g″ = G″(u), g‴ = G‴(u) a component in a row:
 //
@@ -511,7 +511,8 @@ class LinearExperts final : public Density<T> {
                     }
                 }
                 add_lane_sums<sum_group, T>(in.curvature + begin, curvature);
-                if constexpr (Model::estimates_coefficients) add_lane_sums<sum_group, T>(in.coefficients + begin, coefficients);
+                if constexpr (Model::estimates_coefficients)
+                    add_lane_sums<sum_group, T>(in.coefficients + begin, coefficients);
                 if constexpr (Model::has_base) {
                     add_lane_sums<sum_group, T>(in.offsets + begin, offsets);
                     add_lane_sums<sum_group, T>(in.first + begin, firsts);

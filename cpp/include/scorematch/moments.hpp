@@ -41,7 +41,7 @@ void sum_over_tiles(const Samples<T>& samples, const double* sample_weight, inde
         const Rows<T> x = workspaces.of(worker), weight = x.from(d), rest = weight.from(1);
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
             const index first = partition.first_sample(t), count = partition.samples_in(t);
-            load_tile(samples, first, count, partition.lanes, x);
+            load_tile(samples, first, count, partition.lanes, x, ahead_of(samples, first, count));
             load_weights(sample_weight, first, count, partition.lanes, weight[0]);
             const bool all_ones = sample_weight == nullptr && count == partition.lanes;
             body(x, weight[0], all_ones, partition.lanes, rest, sums.data() + chunk * n_sums);

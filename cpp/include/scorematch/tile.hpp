@@ -22,11 +22,26 @@ struct Rows {
     operator Rows<const T>() const { return {data, stride}; }
 };
 
+// The samples of the tile that comes next, where they lie one behind the other in memory.
+template <class T>
+struct Ahead {
+    const T* samples = nullptr;
+    index per_lane = 0;
+
+    // Asks for the share of some lanes to be brought near. There may be nothing there.
+    void ask(index lane, index lanes) const noexcept {
+        constexpr index line = 64 / static_cast<index>(sizeof(T));
+        if (samples == nullptr) return;
+        for (index i = lane * per_lane; i < (lane + lanes) * per_lane; i += line) __builtin_prefetch(samples + i, 0, 2);
+    }
+};
+
 template <class T>
 struct Tile {
     Rows<const T> x;  // (n_features, lanes)
     index n_features = 0;
     index lanes = 0;  // a multiple of the pack size; lanes behind the last sample repeat it and have weight zero
+    Ahead<T> ahead = {};
 };
 
 SCOREMATCH_END_LEVEL

@@ -91,17 +91,19 @@ template <int size, class T>
     else if (feature < n_features) transpose_block<2, T>(data, row_stride, n_features - 2, origin, rows);
 }
 
-// Asks for n numbers, `distance` behind p, to be brought near. There may be none.
+// What lies behind `count` samples from `first` on.
 template <class T>
-inline void prefetch(const T* p, index distance, index n) noexcept {
-    constexpr index line = 64 / static_cast<index>(sizeof(T));
-    for (index i = distance; i < distance + n; i += line) __builtin_prefetch(p + i, 0, 2);
+inline Ahead<T> ahead_of(const Samples<T>& samples, index first, index count) noexcept {
+    const bool in_order = samples.column_stride == 1 && samples.row_stride == samples.n_features;
+    if (!in_order) return {};
+    return {samples.data + (first + count) * samples.row_stride, samples.row_stride};
 }
 
-// Writes `count` samples from `first` on, less their origin, to the lanes of as many rows as there are features. Those
-// of the next tile are asked for on the way, and arrive while this one is worked on.
+// Writes `count` samples from `first` on, less their origin, to the lanes of as many rows as there are features. What
+// is `ahead` is asked for on the way.
 template <class T>
-inline void transpose_samples(const Samples<T>& samples, index first, index count, Rows<T> rows) noexcept {
+inline void transpose_samples(const Samples<T>& samples, index first, index count, Rows<T> rows,
+                              Ahead<T> ahead = {}) noexcept {
     constexpr index width = pack_size<T>;
     const T* data = samples.data + first * samples.row_stride;
     const index d = samples.n_features;
@@ -110,7 +112,7 @@ inline void transpose_samples(const Samples<T>& samples, index first, index coun
     if (samples.column_stride == 1 && d > 1)
         for (; lane + width <= count; lane += width) {
             const T* const pack = data + lane * samples.row_stride;
-            if (samples.row_stride == d) prefetch(pack, count * d, width * d);
+            ahead.ask(lane, width);
             transpose_pack<static_cast<int>(width), T>(pack, samples.row_stride, 0, d, origin,
                                                        {rows.data + lane, rows.stride});
         }

@@ -31,6 +31,11 @@ class Workload:
     dtype: str = "float64"
 
     @property
+    def df(self) -> float:
+        """Degrees of freedom of a Student t."""
+        return 5.0
+
+    @property
     def name(self) -> str:
         """How tables and figures call it."""
         letter = {"GaussianMixture": "K", "ICA": "m", "PolynomialExponentialFamily": "degree"}.get(self.family)
@@ -121,6 +126,17 @@ def _ica(workload: Workload, random: np.random.Generator) -> Any:
     return scorematch.ICA.from_params(components=components, n_jobs=1)
 
 
+def _student_t(workload: Workload, random: np.random.Generator) -> Any:
+    d = workload.d
+    root = random.standard_normal((d, 2 * d))
+    return scorematch.StudentT.from_params(
+        location=random.standard_normal(d),
+        scale=root @ root.T / (2 * d) + 0.3 * np.eye(d),
+        df=workload.df,
+        n_jobs=1,
+    )
+
+
 def _von_mises_fisher(workload: Workload, random: np.random.Generator) -> Any:
     direction = random.standard_normal(workload.d)
     return scorematch.VonMisesFisher.from_params(
@@ -145,6 +161,7 @@ _MODELS = {
     "GaussianMixture": _gaussian_mixture,
     "ICA": _ica,
     "PolynomialExponentialFamily": _polynomial,
+    "StudentT": _student_t,
     "VonMisesFisher": _von_mises_fisher,
 }
 
@@ -175,6 +192,7 @@ _FLOPS = {
     "GaussianMixture": _mixture_flops,
     "ICA": _ica_flops,
     "PolynomialExponentialFamily": _polynomial_flops,
+    "StudentT": lambda workload: 4 * workload.d**2 + 10 * workload.d,  # Pδ and Σ (a + bδ)δᵀ
     "VonMisesFisher": lambda workload: 4 * workload.d,
 }
 
@@ -189,6 +207,8 @@ GRID = (
     Workload("ICA", 16, 100_000, 16),
     Workload("ICA", 64, 100_000, 64),
     Workload("ICA", 64, 100_000, 64, dtype="float32"),
+    Workload("StudentT", 10, 100_000),
+    Workload("StudentT", 64, 100_000),
     Workload("Gaussian", 10, 100_000),
     Workload("Gaussian", 50, 100_000),
     Workload("PolynomialExponentialFamily", 4, 100_000, 4),

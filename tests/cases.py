@@ -524,6 +524,51 @@ def gaussian_bernoulli_rbm(m: int, d: int, *, given: bool = False, orthant: bool
     )
 
 
+# -- Student t ----------------------------------------------------------------------------------------------------
+
+
+def student_t_formula(df: float | None) -> Formula:
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        d = x.shape[-1]
+        nu = xp.exp(theta[-1]) if df is None else df
+        packed = theta[d : d + d * (d + 1) // 2]
+        # q = ‖y‖² with Cy = x − μ, solved from the first row of C on.
+        y: list[Any] = []
+        for i in range(d):
+            row = packed[i * (i + 1) // 2 :]
+            rest = x[..., i] - theta[i] - sum(row[j] * y[j] for j in range(i))
+            y.append(rest / xp.exp(row[i]))
+        return -(nu + d) / 2 * xp.log1p(sum(value**2 for value in y) / nu)
+
+    return log_density
+
+
+def student_t(d: int, df: float, *, estimated: bool) -> Case:
+    random = np.random.default_rng(31 * d)
+    location, scale = random.normal(size=d), generic_covariance(random, d, "full")
+    parameters = {"location": location, "scale": scale, "df": df}
+    # Parameters make a model with df given: one of which it is estimated has a longer θ.
+    theta = np.append(scorematch.StudentT.from_params(**parameters).theta_, np.log(df))
+    factor = np.linalg.cholesky(scale)
+
+    def draw(random: np.random.Generator, n: int) -> np.ndarray:
+        noise = random.normal(size=(n, d)) @ factor.T
+        return 0.5 * location + noise / np.sqrt(random.chisquare(4, size=(n, 1)) / 4)
+
+    return Case(
+        f"student-t-{'estimated' if estimated else 'given'}",
+        "StudentT",
+        d,
+        parameters,
+        student_t_formula(None if estimated else df),
+        draw,
+        ({}, *orthant_settings(d)),
+        n_rows_for_threads=100_000,
+        fit_options={"df": None} if estimated else {},
+        attributes={"df": None, "theta_": theta} if estimated else {},
+    )
+
+
 # -- All of them --------------------------------------------------------------------------------------------------
 
 CASES = (
@@ -562,6 +607,8 @@ CASES = (
     gaussian_bernoulli_rbm(8, 4, name="-twice"),
     gaussian_bernoulli_rbm(9, 4, name="-many"),
     gaussian_bernoulli_rbm(11, 4, given=True, name="-many-given"),
+    student_t(4, 3.5, estimated=True),
+    student_t(4, 3.5, estimated=False),
 )
 
 

@@ -665,6 +665,7 @@ def sized_cases() -> list[Case]:
         found += [cases.ica("logcosh", (d + 1) // 2, d, centred=False)]
         found += [cases.product_of_student_t(d, d, orthant=True), cases.product_of_student_t(2 * d + 1, d)]
         found += [cases.gaussian_bernoulli_rbm(m, d, orthant=True) for m in ((d + 1) // 2, 2 * d, 2 * d + 1)]
+        found += [cases.student_t(d, 2.5, estimated=d % 2 == 0)]
         found += [cases.von_mises_fisher(d)] if d > 1 else []
         found += [cases.polynomial(4 if d < 7 else 2, d), cases.polynomial(6, d, interactions=False)]
     return found

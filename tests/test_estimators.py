@@ -17,6 +17,7 @@ from scorematch import (
     PolynomialExponentialFamily,
     RealSpace,
     Sphere,
+    StudentT,
     VonMisesFisher,
 )
 from sklearn.exceptions import NotFittedError
@@ -38,6 +39,7 @@ MODELS = {
     "sphere": (VonMisesFisher(), S),
     "ica": (ICA(random_state=0), X),
     "polynomial": (PolynomialExponentialFamily(), X),
+    "student t": (StudentT(5), X),
 }
 METHODS = (
     "score_function",
@@ -58,6 +60,8 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
         VonMisesFisher(normalize=True),
         ICA(random_state=0),
         PolynomialExponentialFamily(ridge=1e-3),
+        StudentT(),
+        StudentT(5),
         ICA(orthogonal=True, random_state=0),
         ICA(batch_size=20, early_stopping=True, random_state=0),
     ],

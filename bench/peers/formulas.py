@@ -238,14 +238,8 @@ class Polynomial(Formulas):
         return self.xp.prod(padded[self.padded], 1) @ parameters[2]
 
 
-class Mixture(Formulas):
-    """What the shapes of covariance have in common."""
-
-    def _unpack(self, theta: Any) -> tuple[Any, Any, Any]:
-        xp, k, d = self.xp, self.k, self.d
-        logits = xp.concatenate([theta[: k - 1], xp.zeros(1, dtype=xp.float64)])
-        log_weights = logits - xp.log(xp.exp(logits - xp.amax(logits)).sum()) - xp.amax(logits)
-        return log_weights, theta[k - 1 : k - 1 + k * d].reshape(k, d), theta[k - 1 + k * d :]
+class WithFactor(Formulas):
+    """What matrices Σ = CCᵀ have in common that θ holds by their Cholesky factors."""
 
     def _factor(self, packed: Any, leading: tuple[int, ...]) -> Any:
         """Lower triangular C from its rows, the diagonal given by its logarithm."""
@@ -258,7 +252,7 @@ class Mixture(Formulas):
         return entries * below + one * self.xp.exp(entries * one)
 
     def _factor_gradient(self, precision: Any, outer: Any, share: Any, factor: Any) -> Any:
-        """From H = sym Σ aδᵀ + diag Σ r and Σ ℓ̂ to the packed entries of C, through ∂J/∂Σ = PHP − ½(Σ ℓ̂)P."""
+        """From −∂J/∂P = H − ½(Σ ℓ̂)Σ, H as its symmetric part, to the packed entries of C: ∂J/∂Σ = PHP − ½(Σ ℓ̂)P."""
         xp, d = self.xp, self.d
         symmetric = 0.5 * (outer + xp.swapaxes(outer, -1, -2))
         by_covariance = precision @ symmetric @ precision - 0.5 * share * precision
@@ -266,6 +260,55 @@ class Mixture(Formulas):
         by_factor = by_factor * (1 - np.eye(d) + factor * np.eye(d))  # the diagonal is an exponential
         rows, columns = np.tril_indices(d)
         return by_factor[..., rows, columns].reshape(-1)
+
+
+class StudentT(WithFactor):
+    """Location, factor of the scale, degrees of freedom given. With s = Pδ, w = 1/(ν + δᵀs), λ = ν + d: ψ = −λws."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        factor = self._factor(theta[self.d :], ())
+        return theta[: self.d], self.xp.linalg.inv(factor @ factor.T), factor
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        location, precision, _ = parameters
+        power = self.workload.df + self.d
+        delta = X - location
+        s = delta @ precision
+        w = 1 / (self.workload.df + (delta * s).sum(1))
+        norm, trace = (s * s).sum(1), self.xp.einsum("jj->", precision)
+        return delta, s, w, norm, trace, power * (w * ((0.5 * power + 2) * w * norm - trace)).sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        power = self.workload.df + self.d
+        delta, s, w, norm, trace, objective = self._forward(parameters, X)
+        along_s = (power * (power + 4) * w * w)[:, None] * s
+        along_delta = (-power * w * w * ((power + 4) * w * norm - trace))[:, None] * delta
+        pull = along_s + along_delta
+        return objective, power * w.sum(), pull.T @ delta, (pull + along_delta).sum(0)
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        _, precision, factor = parameters
+        objective, curvature, outer, step = means
+        by_factor = self._factor_gradient(precision, curvature * np.eye(self.d) - outer, 0.0, factor)
+        return objective, self.xp.concatenate([-(precision @ step), by_factor])
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        location, precision, _ = parameters
+        delta = x - location
+        return -0.5 * (self.workload.df + self.d) * self.xp.log1p(delta @ precision @ delta / self.workload.df)
+
+
+class Mixture(WithFactor):
+    """What the shapes of covariance have in common."""
+
+    def _unpack(self, theta: Any) -> tuple[Any, Any, Any]:
+        xp, k, d = self.xp, self.k, self.d
+        logits = xp.concatenate([theta[: k - 1], xp.zeros(1, dtype=xp.float64)])
+        log_weights = logits - xp.log(xp.exp(logits - xp.amax(logits)).sum()) - xp.amax(logits)
+        return log_weights, theta[k - 1 : k - 1 + k * d].reshape(k, d), theta[k - 1 + k * d :]
 
     def _responsibilities(self, terms: Any) -> Any:
         xp = self.xp
@@ -465,6 +508,7 @@ _PLAIN = {
     ("VonMisesFisher", ""): VonMisesFisher,
     ("ICA", ""): Ica,
     ("PolynomialExponentialFamily", ""): Polynomial,
+    ("StudentT", ""): StudentT,
     ("GaussianMixture", "full"): FullMixture,
     ("GaussianMixture", "tied"): TiedMixture,
     ("GaussianMixture", "diag"): DiagonalMixture,

@@ -17,6 +17,7 @@ _EXPORTS = {
     "ICA": "_ica",
     "PolynomialExponentialFamily": "_polynomial_exponential_family",
     "ProductOfStudentT": "_product_of_student_t",
+    "StudentT": "_student_t",
     "VonMisesFisher": "_von_mises_fisher",
     "Log1p": "weights",
     "MinPower": "weights",
@@ -43,6 +44,7 @@ if _TYPE_CHECKING:
     from scorematch._model_files import load_model, save_model
     from scorematch._polynomial_exponential_family import PolynomialExponentialFamily
     from scorematch._product_of_student_t import ProductOfStudentT
+    from scorematch._student_t import StudentT
     from scorematch._von_mises_fisher import VonMisesFisher
     from scorematch.domains import NonNegative, RealSpace, Sphere
     from scorematch.weights import Log1p, MinPower, Power

@@ -52,8 +52,8 @@ class FitDisplay:
     map of both hemispheres, in more the pairs of coordinates with the mean direction.
 
     Densities are normalised numerically on the range shown. With more than two columns they are the exact marginals
-    for Gaussians and mixtures of Gaussians; where there are none in closed form, they are sections of the density, the
-    other features at their means, and the picture says so.
+    for Gaussians, mixtures of Gaussians and the Student t; where there are none in closed form, they are sections of
+    the density, the other features at their means, and the picture says so.
 
     Arrows point along the score function of the coordinates as drawn: each component is multiplied by the width of its
     axis, so that arrows stand at right angles to the contours, whatever the units.

@@ -343,6 +343,7 @@ def _marginal(model: ScoreMatchingEstimator, features: Sequence[int]) -> ScoreMa
     """The exact law of some features as a model of its own; None where it has no closed form."""
     from scorematch._gaussian import Gaussian
     from scorematch._gaussian_mixture import GaussianMixture
+    from scorematch._student_t import StudentT
 
     truncated = isinstance(model._domain(), NonNegative)
     both = np.ix_(features, features)
@@ -358,6 +359,8 @@ def _marginal(model: ScoreMatchingEstimator, features: Sequence[int]) -> ScoreMa
         return GaussianMixture.from_params(
             weights=model.weights_, means=model.means_[:, features], covariances=covariances
         )
+    if isinstance(model, StudentT) and not truncated:
+        return StudentT.from_params(location=model.location_[features], scale=model.scale_[both], df=model.df_)
     return None
 
 

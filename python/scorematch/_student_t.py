@@ -31,7 +31,7 @@ ESTIMATES_OF_DF, SENSIBLE_DF = (0.02, 1e8), (0.03, 1e3)
 # Degrees of freedom that a start chooses among, from the one in the middle on.
 START_DFS = np.array([0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0, 25.0, 50.0, 100.0])
 # A scale that is below this share of the start's in some direction has collapsed, both taken where densities are
-# highest; and a start that shrinks so far on its way is taken back.
+# highest; a start that shrinks so far on its way stops there.
 COLLAPSED = 0.01
 # Starts look at no more rows, and improve so many times.
 START_ROWS, START_ROUNDS = 20_000, 20
@@ -212,7 +212,8 @@ class StudentT(ScoreMatchingEstimator):
         if len(given) != 1:
             raise TypeError("StudentT.from_params() takes one of scale and precision")
         matrix = check_positive_definite(given[0], check_parameter(given[0], params[given[0]], (d, d)))
-        return d, _pack(location, _factor(matrix if given[0] == "scale" else _inverse(matrix)))
+        scale = matrix if given[0] == "scale" else _inverse_from_factor(_cholesky(matrix))
+        return d, _pack(location, _cholesky(scale))
 
     def _set_params_from_theta(self) -> None:
         d = self.n_features_in_
@@ -250,9 +251,8 @@ class StudentT(ScoreMatchingEstimator):
                 f"{minimum.fault}, and so from every start: rows that agree in a point or in a direction, or that form "
                 "clusters, draw the density to themselves, and there the objective has no lower bound. What is "
                 "returned is the best start (the first is about that of maximum likelihood on all of space), not a "
-                "minimum. Try "
-                f"more rows (there must be more than {X.shape[1]} different ones), a larger df, Gaussian, or "
-                "GaussianMixture if there are clusters; look for duplicated or rounded values",
+                f"minimum. Try more rows (there must be more than {X.shape[1]} different ones), a larger df, Gaussian, "
+                "or GaussianMixture if there are clusters; look for duplicated or rounded values",
                 UserWarning,
                 stacklevel=3,
             )
@@ -277,7 +277,7 @@ class StudentT(ScoreMatchingEstimator):
         """
         d, eps = rows.shape[1], float(np.finfo(rows.dtype).eps)
         location, deviations = _centre_and_deviations(rows)
-        factor = np.diag(deviations)
+        factor, first = np.diag(deviations), None
         df = float(START_DFS[len(START_DFS) // 2] if self.df is None else self.df)
         for _ in range(START_ROUNDS):
             ratio = self._distances(rows, location, factor, df) / df
@@ -290,7 +290,8 @@ class StudentT(ScoreMatchingEstimator):
                 shift=location.astype(rows.dtype).astype(np.float64),
             )
             better = _factor(moments.covariance, rows, d * eps)
-            if (np.diagonal(moments.covariance) < (COLLAPSED * deviations) ** 2).any():
+            first = better if first is None else first
+            if np.linalg.norm(solve_triangular(first, better, lower=True), -2) < COLLAPSED:
                 break
             step = solve_triangular(better, moments.mean - location, lower=True)
             location, factor = moments.mean, better
@@ -314,7 +315,7 @@ class StudentT(ScoreMatchingEstimator):
             None,
         )["log_density"].astype(np.float64)
         with np.errstate(over="ignore"):
-            return np.minimum(df * np.expm1(-2 / (df + d) * log_density), 1e300)
+            return np.asarray(df * np.expm1(-2 / (df + d) * log_density))
 
 
 @dataclass(frozen=True)
@@ -372,7 +373,7 @@ class _Frame:
             by_factor[diagonal, diagonal] /= np.diagonal(self.factor) * np.diagonal(kappa)
             by_kappa = (self.factor.T @ by_factor)[rows, columns]
             by_kappa[on_diagonal] *= np.diagonal(kappa)
-            by_root = []
+            by_root: list[float] = []
             if self.estimates_df:
                 inverse, by_inverse = self.inverse_df(phi)
                 by_root = [-slope[-1] / inverse * by_inverse]
@@ -455,7 +456,8 @@ def _centre_and_deviations(rows: Floats) -> tuple[Doubles, Doubles]:
     constant = distances.max(axis=0) <= 4 * np.finfo(rows.dtype).eps * np.abs(location)
     if constant.any():
         raise ValueError(
-            f"column {int(np.argmax(constant))} of X is constant: the scale in that direction is 0. Drop the column"
+            f"column {int(np.argmax(constant))} of X is constant, or all but constant: the scale in that direction is "
+            "0. Drop the column"
         )
     deviations = 1.4826 * np.median(distances, axis=0)
     unknown = deviations == 0  # more than half of the column is the same number
@@ -465,7 +467,7 @@ def _centre_and_deviations(rows: Floats) -> tuple[Doubles, Doubles]:
 
 def _likeliest_df(distances: Doubles, weight: Doubles | None, d: int) -> float:
     """The df among those of a start under which the distances are likeliest."""
-    half = START_DFS / 2
+    half, distances = START_DFS / 2, np.minimum(distances, 1e300)
     logs = [np.average(np.log1p(distances / df), weights=weight) for df in START_DFS]
     likelihood = gammaln(half + d / 2) - gammaln(half) - d / 2 * np.log(half) - (half + d / 2) * np.asarray(logs)
     return float(START_DFS[np.argmax(likelihood)])
@@ -508,12 +510,8 @@ def _unpack(theta: Doubles, d: int) -> tuple[Doubles, Doubles]:
     return theta[:d], factor
 
 
-def _factor(matrix: Doubles) -> Doubles:
+def _cholesky(matrix: Doubles) -> Doubles:
     return np.asarray(np.linalg.cholesky(matrix), dtype=np.float64)
-
-
-def _inverse(matrix: Doubles) -> Doubles:
-    return _inverse_from_factor(_factor(matrix))
 
 
 def _inverse_from_factor(factor: Doubles) -> Doubles:

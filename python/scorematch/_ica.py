@@ -111,11 +111,11 @@ class ICA(IndependentExperts):
     are hardly more rows than columns: a component with ever longer :math:`w_k` then sends it to minus infinity. Where
     every start runs into that, a warning says so, and the best start is returned.
 
-    The free separating matrix is the estimate of the model: scales are fitted too, and with many rows it is as good as
-    the orthogonal one or better. An orthogonal one has half as many parameters, cannot run off to infinity, and never
-    finds the same component twice. Prefer it where there are less than about ten rows for each entry of W, and where
-    the purpose is to separate and not the density. It takes the sample covariance for the truth, which limits how exact
-    it can be.
+    The free separating matrix is the estimate of the model: scales are fitted too, and with many rows it separates
+    about as well as an orthogonal one and is the better density. An orthogonal one has half as many parameters, cannot
+    run off to infinity, and never finds the same component twice. Prefer it where there are less than about ten rows
+    for each entry of W, and where the purpose is to separate and not the density. It takes the sample covariance for
+    the truth, which limits how exact it can be.
 
     On minibatches the rows come in a new random order in each epoch, and batches are as equal as can be. Adam
     (Kingma and Ba 2015) goes at `learning_rate_init` until the objective has not fallen by `tol` for `n_iter_no_change`

@@ -55,6 +55,9 @@ FULL_64 = Workload("GaussianMixture", 64, 100_000, 8, "full")
 DIAGONAL_32 = Workload("GaussianMixture", 32, 100_000, 16, "diag")
 ICA_64 = Workload("ICA", 64, 100_000, 64)
 STUDENT_10 = Workload("StudentT", 10, 100_000)
+PRODUCT_64 = Workload("ProductOfStudentT", 64, 100_000, 64)
+RBM_64 = Workload("GaussianBernoulliRBM", 64, 100_000, 64)
+RBM_128 = RBM_64.at(components=128)
 
 # How many times faster than a peer we mean to be.
 TARGETS = {
@@ -66,6 +69,9 @@ TARGETS = {
     (ICA_64, "jax"): 4,
     (ICA_64.at(dtype="float32"), "jax"): 3,
     (STUDENT_10, "jax"): 10,
+    **{(workload, "jax"): 4 for workload in (PRODUCT_64, RBM_64, RBM_128)},
+    **{(workload, "jax autodiff"): 100 for workload in (PRODUCT_64, RBM_64, RBM_128)},
+    (RBM_64.at(dtype="float32"), "jax"): 3,
 }
 FIT_TARGET = 1 / 1.15  # of the speed of dsyrk
 FLOAT32_TARGET = 1.9

@@ -19,8 +19,8 @@ Floats = NDArray[np.floating]
 class Workload:
     """One evaluation of J(θ) and its gradient.
 
-    `components` is K of a mixture, m of ICA, the degree of a polynomial. Everything that a contender needs is made
-    here, so that all of them get the same.
+    `components` is K of a mixture, m of linear experts, the degree of a polynomial. Everything that a contender needs
+    is made here, so that all of them get the same.
     """
 
     family: str
@@ -38,7 +38,7 @@ class Workload:
     @property
     def name(self) -> str:
         """How tables and figures call it."""
-        letter = {"GaussianMixture": "K", "ICA": "m", "PolynomialExponentialFamily": "degree"}.get(self.family)
+        letter = _LETTERS.get(self.family, "m" if self.components else "")
         parts = [f"{self.family} {self.variant}".strip(), f"d={self.d}"]
         if letter:
             parts.append(f"{letter}={self.components}")
@@ -60,9 +60,8 @@ class Workload:
 
     def data(self) -> Floats:
         """A sample of the model, or of something like it where there is no sampler."""
-        if self.family in _DRAWS:
-            return np.ascontiguousarray(_DRAWS[self.family](self, np.random.default_rng(2)), dtype=self.dtype)
-        return np.ascontiguousarray(self.model.sample(self.n, random_state=2), dtype=self.dtype)
+        draw = _SAMPLERS.get(self.family, type(self.model).sample)
+        return np.ascontiguousarray(draw(self.model, self.n, 2), dtype=self.dtype)
 
     def theta(self) -> NDArray[np.float64]:
         """A point near the truth, where the gradient is not zero."""
@@ -90,7 +89,8 @@ class Workload:
     @property
     def exponentials(self) -> float:
         """Exponentials of one evaluation."""
-        return 0.0 if self.family == "PolynomialExponentialFamily" else float(self.n * self.components)
+        has_none = self.family in ("PolynomialExponentialFamily", "ProductOfStudentT")
+        return 0.0 if has_none else float(self.n * self.components)
 
 
 def _gaussian(workload: Workload, random: np.random.Generator) -> Any:
@@ -137,6 +137,36 @@ def _student_t(workload: Workload, random: np.random.Generator) -> Any:
     )
 
 
+def _product_of_student_t(workload: Workload, random: np.random.Generator) -> Any:
+    components = random.standard_normal((workload.components, workload.d)) / np.sqrt(workload.d)
+    return scorematch.ProductOfStudentT.from_params(
+        components=components, exponents=random.uniform(2, 4, workload.components), n_jobs=1
+    )
+
+
+def _gaussian_bernoulli_rbm(workload: Workload, random: np.random.Generator) -> Any:
+    m, d = workload.components, workload.d
+    components = 1.5 * random.standard_normal((m, d)) / np.sqrt(d)
+    return scorematch.GaussianBernoulliRBM.from_params(
+        components=components,
+        intercept_hidden=-components.sum(axis=1) - (components**2).sum(axis=1) / 2,
+        intercept_visible=np.ones(d),
+        log_noise_variance=0.0,
+        n_jobs=1,
+    )
+
+
+def _gibbs(model: Any, n: int, seed: int) -> Floats:
+    """A few sweeps of Gibbs sampling, for more hidden units than can be enumerated: near enough for the speed."""
+    random = np.random.default_rng(seed)
+    X = model.intercept_visible_ + random.standard_normal((n, model.n_features_in_))
+    for _ in range(5):
+        hidden = random.random((n, len(model.components_))) < model.transform(X)
+        noise = np.sqrt(model.noise_variance_) * random.standard_normal(X.shape)
+        X = model.intercept_visible_ + hidden @ model.components_ + noise
+    return X
+
+
 def _von_mises_fisher(workload: Workload, random: np.random.Generator) -> Any:
     direction = random.standard_normal(workload.d)
     return scorematch.VonMisesFisher.from_params(
@@ -151,19 +181,25 @@ def _polynomial(workload: Workload, random: np.random.Generator) -> Any:
     return scorematch.PolynomialExponentialFamily.from_params(coef=coef, powers=falling.powers_, n_jobs=1)
 
 
-def _bounded_draws(workload: Workload, random: np.random.Generator) -> Floats:
-    return random.uniform(-1.2, 1.2, (workload.n, workload.d)) + 0.3 * random.standard_normal((workload.n, workload.d))
+def _bounded_draws(model: Any, n: int, seed: int) -> Floats:
+    random, shape = np.random.default_rng(seed), (n, model.n_features_in_)
+    return random.uniform(-1.2, 1.2, shape) + 0.3 * random.standard_normal(shape)
 
 
-_DRAWS = {"PolynomialExponentialFamily": _bounded_draws}
 _MODELS = {
     "Gaussian": _gaussian,
     "GaussianMixture": _gaussian_mixture,
+    "GaussianBernoulliRBM": _gaussian_bernoulli_rbm,
     "ICA": _ica,
     "PolynomialExponentialFamily": _polynomial,
+    "ProductOfStudentT": _product_of_student_t,
     "StudentT": _student_t,
     "VonMisesFisher": _von_mises_fisher,
 }
+
+# Those without a sampler of their own, or with one that would take too long.
+_SAMPLERS = {"GaussianBernoulliRBM": _gibbs, "PolynomialExponentialFamily": _bounded_draws}
+_LETTERS = {"GaussianMixture": "K", "PolynomialExponentialFamily": "degree"}
 
 
 def _mixture_flops(workload: Workload) -> float:
@@ -175,7 +211,7 @@ def _mixture_flops(workload: Workload) -> float:
     return 20 * k * d
 
 
-def _ica_flops(workload: Workload) -> float:
+def _linear_experts_flops(workload: Workload) -> float:
     d, m = workload.d, workload.components
     return min(10 * m * d, 4 * m * d + 3 * m * m)  # with ψ, or with W Wᵀ and the symmetric E[φφᵀ] in its place
 
@@ -190,8 +226,10 @@ def _polynomial_flops(workload: Workload) -> float:
 _FLOPS = {
     "Gaussian": lambda workload: workload.d**2,  # through Σ x xᵀ
     "GaussianMixture": _mixture_flops,
-    "ICA": _ica_flops,
+    "GaussianBernoulliRBM": _linear_experts_flops,
+    "ICA": _linear_experts_flops,
     "PolynomialExponentialFamily": _polynomial_flops,
+    "ProductOfStudentT": _linear_experts_flops,
     "StudentT": lambda workload: 4 * workload.d**2 + 10 * workload.d,  # Pδ and Σ (a + bδ)δᵀ
     "VonMisesFisher": lambda workload: 4 * workload.d,
 }
@@ -209,6 +247,10 @@ GRID = (
     Workload("ICA", 64, 100_000, 64, dtype="float32"),
     Workload("StudentT", 10, 100_000),
     Workload("StudentT", 64, 100_000),
+    Workload("ProductOfStudentT", 64, 100_000, 64),
+    Workload("GaussianBernoulliRBM", 64, 100_000, 64),
+    Workload("GaussianBernoulliRBM", 64, 100_000, 128),
+    Workload("GaussianBernoulliRBM", 64, 100_000, 64, dtype="float32"),
     Workload("Gaussian", 10, 100_000),
     Workload("Gaussian", 50, 100_000),
     Workload("PolynomialExponentialFamily", 4, 100_000, 4),

@@ -155,6 +155,126 @@ class IcaByGram(Ica):
         return objective, through_u.T @ X + (t.T @ t) @ w - 2 * slope.sum(0)[:, None] * w
 
 
+class ProductOfStudentT(Formulas):
+    """W row by row, then log α. With r = 1/(1 + ½u²), u = Wx: G′ = −ur, G″ = r − 2r², G‴ = G′r(1 − 4r)."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        size = self.k * self.d
+        return theta[:size].reshape(self.k, self.d), self.xp.exp(theta[size:])
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _slopes(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        w, _ = parameters
+        u = X @ w.T
+        r = 1 / (1 + 0.5 * u * u)
+        first, norm = -u * r, (w * w).sum(1)
+        return r, first, r - 2 * r * r, norm
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        w, exponents = parameters
+        r, first, second, norm = self._slopes(parameters, X)
+        score = (exponents * first) @ w
+        return r, first, second, norm, score, 0.5 * (score * score).sum() + (second @ (exponents * norm)).sum()
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        w, _ = parameters
+        r, first, second, norm, score, objective = self._forward(parameters, X)
+        z, curvature = score @ w.T, second.sum(0)
+        through_u = z * second + norm * (first * r * (1 - 4 * r))
+        by_w = first.T @ score + through_u.T @ X + 2 * curvature[:, None] * w
+        return objective, by_w, (z * first).sum(0) + norm * curvature
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        exponents = parameters[1]
+        objective, by_w, by_exponents = means
+        return objective, self.xp.concatenate([(exponents[:, None] * by_w).reshape(-1), exponents * by_exponents])
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        u = parameters[0] @ x
+        return -(parameters[1] * self.xp.log1p(0.5 * u * u)).sum()
+
+
+class ProductOfStudentTByGram(ProductOfStudentT):
+    """The same with WWᵀ in place of ψ."""
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        w, exponents = parameters
+        r, first, second, norm = self._slopes(parameters, X)
+        z, curvature = first @ (exponents[:, None] * (w @ w.T)), second.sum(0)
+        objective = 0.5 * ((exponents * first) * z).sum() + (second @ (exponents * norm)).sum()
+        through_u = z * second + norm * (first * r * (1 - 4 * r))
+        by_w = (first.T @ first) @ (exponents[:, None] * w) + through_u.T @ X + 2 * curvature[:, None] * w
+        return objective, by_w, (z * first).sum(0) + norm * curvature
+
+
+class GaussianBernoulliRBM(Formulas):
+    """W, c, b, log σ². With p = 1/σ², V = pW, s = sigmoid(Vx + c): ψ = Vᵀs − p(x − b), tr∇ψ = Σ_k s(1−s)‖v_k‖² − pd."""
+
+    def prepare(self, theta: Any) -> tuple[Any, ...]:
+        m, d = self.k, self.d
+        precision = self.xp.exp(-theta[-1])
+        filters = precision * theta[: m * d].reshape(m, d)
+        return filters, theta[m * d : m * d + m], theta[m * d + m : m * d + m + d], precision
+
+    def objective(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[-1]
+
+    def _hidden(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        v, hidden, _, _ = parameters
+        u = X @ v.T + hidden
+        s = 1 / (1 + self.xp.exp(-u))
+        return u, s, s * (1 - s), (v * v).sum(1)
+
+    def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        v, _, visible, precision = parameters
+        _, s, slope, norm = self._hidden(parameters, X)
+        off = X - visible
+        score = s @ v - precision * off
+        trace = (slope @ norm).sum() - len(X) * self.d * precision
+        return s, slope, norm, off, score, 0.5 * (score * score).sum() + trace
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        v = parameters[0]
+        s, slope, norm, off, score, objective = self._forward(parameters, X)
+        through_u = slope * (score @ v.T + norm * (1 - 2 * s))
+        by_v = s.T @ score + through_u.T @ X + 2 * slope.sum(0)[:, None] * v
+        return objective, by_v, through_u.sum(0), score.sum(0), -(score * off).sum() - len(X) * self.d
+
+    def finish(self, parameters: tuple[Any, ...], means: tuple[Any, ...]) -> tuple[Any, Any]:
+        v, _, _, precision = parameters
+        objective, by_v, by_hidden, by_centre, by_precision = means
+        by_log = -(precision * by_precision + (v * by_v).sum())
+        blocks = [(precision * by_v).reshape(-1), by_hidden, precision * by_centre, by_log.reshape(1)]
+        return objective, self.xp.concatenate(blocks)
+
+    def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
+        v, hidden, visible, precision = parameters
+        off = x - visible
+        return self.xp.logaddexp(v @ x + hidden, self.xp.zeros_like(hidden)).sum() - 0.5 * precision * off @ off
+
+
+class GaussianBernoulliRBMByGram(GaussianBernoulliRBM):
+    """The same with VVᵀ in place of ψ, unless there are so many units that it takes more work."""
+
+    def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        if 2 * self.k >= 3 * self.d:
+            return super().sums(parameters, X)
+        v, hidden, visible, precision = parameters
+        u, s, slope, norm = self._hidden(parameters, X)
+        off, lift = X - visible, u - (hidden + v @ visible)
+        q = s @ (v @ v.T) - precision * lift  # Vψ
+        energy = precision * (off * off).sum() - (s * lift).sum()  # −Σ ψᵀ(x − b)
+        objective = 0.5 * (precision * energy + (s * q).sum()) + (slope @ norm).sum() - len(X) * self.d * precision
+        through_u = slope * (q + norm * (1 - 2 * s))
+        total = s.sum(0)
+        by_v = (s.T @ s) @ v + (through_u - precision * s).T @ X
+        by_v = by_v + (precision * total)[:, None] * visible + 2 * slope.sum(0)[:, None] * v
+        by_centre = total @ v - precision * off.sum(0)
+        return objective, by_v, through_u.sum(0), by_centre, energy - len(X) * self.d
+
+
 class Polynomial(Formulas):
     """The terms of θ in graded order. ψ = B m and tr∇ψ = tᵀm, with the monomials m of less than the degree."""
 
@@ -507,6 +627,8 @@ _PLAIN = {
     ("Gaussian", ""): Gaussian,
     ("VonMisesFisher", ""): VonMisesFisher,
     ("ICA", ""): Ica,
+    ("ProductOfStudentT", ""): ProductOfStudentT,
+    ("GaussianBernoulliRBM", ""): GaussianBernoulliRBM,
     ("PolynomialExponentialFamily", ""): Polynomial,
     ("StudentT", ""): StudentT,
     ("GaussianMixture", "full"): FullMixture,
@@ -517,6 +639,8 @@ _PLAIN = {
 _TUNED = _PLAIN | {
     ("Gaussian", ""): GaussianByMoments,
     ("ICA", ""): IcaByGram,
+    ("ProductOfStudentT", ""): ProductOfStudentTByGram,
+    ("GaussianBernoulliRBM", ""): GaussianBernoulliRBMByGram,
     ("GaussianMixture", "diag"): DiagonalMixtureByProducts,
     ("GaussianMixture", "spherical"): DiagonalMixtureByProducts,
 }

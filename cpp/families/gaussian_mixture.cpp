@@ -117,7 +117,7 @@ class GaussianMixture final : public Density<T> {
 
     void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
         for_each_strip(rows_of(tile, workspace), [&](const MixtureRows<T>& strip, index first) {
-            centre(tile, first, strip);
+            load_centred(tile, first, strip);
             log_terms(strip);
             for (index l = 0; l < strip.lanes; l += width) {
                 const Exponentials e = exponentials(strip, l);
@@ -310,7 +310,7 @@ class GaussianMixture final : public Density<T> {
             body(rows.strip(lane, rows.lanes - lane < longest ? rows.lanes - lane : longest), lane);
     }
 
-    void centre(const Tile<T>& tile, index first, const MixtureRows<T>& strip) const noexcept {
+    void load_centred(const Tile<T>& tile, index first, const MixtureRows<T>& strip) const noexcept {
         for (index j = 0; j < d_; ++j) {
             const T* const __restrict x = tile.x[j] + first;
             T* const __restrict row = strip.x[j];
@@ -386,7 +386,7 @@ class GaussianMixture final : public Density<T> {
 
     // r_k
     void responsibilities(const Tile<T>& tile, index first, const MixtureRows<T>& strip) const noexcept {
-        centre(tile, first, strip);
+        load_centred(tile, first, strip);
         log_terms(strip);
         for (index l = 0; l < strip.lanes; l += width) {
             const Pack<T> scale = 1 / exponentials(strip, l).total;

@@ -30,7 +30,7 @@ class ProductOfStudentT : public ComponentsModel {
     static Pack<T> value(Pack<T> u) {
         return -log1p<T>(T(0.5) * u * u);
     }
-    // With r = 1/(1 + ½u²): G′ = −ur, and since ½u²r = 1 − r, G″ = r(1 − 2r)·… is a polynomial in r.
+    // With r = 1/(1 + ½u²), so that ½u²r = 1 − r: G′ = −ur, G″ = r − 2r², G‴ = −ur²(1 − 4r).
     template <class T>
     static Slope<T> slope(Pack<T> u) {
         const Pack<T> r = 1 / (1 + T(0.5) * u * u);

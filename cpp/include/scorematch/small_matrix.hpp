@@ -34,6 +34,28 @@ class SquareMatrices {
     Buffer<double> data_;
 };
 
+// A matrix whose rows are a multiple of the pack size long, so that it is also a tile: the right side of a product.
+class TileMatrix {
+  public:
+    TileMatrix(index n_rows, index n_columns)
+        : lanes_((n_columns + pack_size<double> - 1) / pack_size<double> * pack_size<double>), data_(n_rows * lanes_) {}
+
+    // A copy; the strides are free, as those of PackedMatrix.
+    TileMatrix(const double* source, index n_rows, index n_columns, index row_stride, index column_stride)
+        : TileMatrix(n_rows, n_columns) {
+        for (index i = 0; i < n_rows; ++i)
+            for (index j = 0; j < n_columns; ++j) (*this)[i][j] = source[i * row_stride + j * column_stride];
+    }
+
+    index lanes() const noexcept { return lanes_; }
+    Rows<double> rows() noexcept { return {data_.data(), lanes_}; }
+    double* operator[](index i) noexcept { return data_.data() + i * lanes_; }
+
+  private:
+    index lanes_;
+    Buffer<double> data_;
+};
+
 // Which of the rows to be added are zero before a column: none, or row l behind column l.
 enum class RowsAre { full, lower };
 

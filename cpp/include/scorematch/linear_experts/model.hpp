@@ -1,0 +1,58 @@
+// What a model of linear experts is made of, and the plainest one. linear_experts.hpp explains the symbols.
+#pragma once
+
+#include "scorematch/buffer.hpp"
+#include "scorematch/common.hpp"
+#include "scorematch/level.hpp"
+#include "scorematch/pack.hpp"
+
+SCOREMATCH_BEGIN_LEVEL
+
+// G′ at some u, and the key to G″ and G‴.
+template <class T>
+struct Slope {
+    Pack<T> first, key;
+};
+
+// What a density of linear experts is made of, or the gradient with respect to it.
+struct ExpertParameters {
+    ExpertParameters(index n_features, index n_components)
+        : filters(n_components * n_features), offsets(n_components), coefficients(n_components), centre(n_features) {}
+    Buffer<double> filters;       // V (m,d), row by row
+    Buffer<double> offsets;       // c (m,)
+    Buffer<double> coefficients;  // α (m,)
+    Buffer<double> centre;        // b (d,)
+    double precision = 0;         // p
+};
+
+// The plainest model, and what others derive from: θ is V, there is no base, α = 1.
+class ComponentsModel {
+  public:
+    // Whether there are c, b and p; if not, nothing is spent on them.
+    static constexpr bool has_base = false;
+    // Whether the way back needs ∂/∂α.
+    static constexpr bool estimates_coefficients = false;
+
+    explicit ComponentsModel(const FamilySpec& spec) : d_(spec.n_features), m_(spec.n_components) {}
+    index n_features() const noexcept { return d_; }
+    index n_components() const noexcept { return m_; }
+    index n_params() const noexcept { return m_ * d_; }
+    void describe(LayoutVisitor& visitor) const {
+        const index shape[] = {m_, d_};
+        visitor.block("components", Packing::dense, shape, 2);
+    }
+    // V, c, α, b, p of θ.
+    void read(const double* theta, ExpertParameters& out) const noexcept {
+        for (index i = 0; i < m_ * d_; ++i) out.filters[i] = theta[i];
+        for (index k = 0; k < m_; ++k) out.coefficients[k] = 1;
+    }
+    // The gradient with respect to θ of that with respect to V, c, α, b, p.
+    void pull_back(const ExpertParameters& /*at*/, const ExpertParameters& by, double* gradient) const noexcept {
+        for (index i = 0; i < m_ * d_; ++i) gradient[i] = by.filters[i];
+    }
+
+  protected:
+    index d_, m_;
+};
+
+SCOREMATCH_END_LEVEL

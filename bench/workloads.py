@@ -60,7 +60,7 @@ class Workload:
 
     def data(self) -> Floats:
         """A sample of the model, or of something like it where there is no sampler."""
-        draw = _SAMPLERS.get(self.family, type(self.model).sample)
+        draw = _SAMPLERS.get(self.family) or type(self.model).sample
         return np.ascontiguousarray(draw(self.model, self.n, 2), dtype=self.dtype)
 
     def theta(self) -> NDArray[np.float64]:

@@ -203,12 +203,17 @@ def run(name: str, *, output: str | PathLike[str] | None = None, seed: int = 0, 
     >>> print(run("andy-jones").claims[0])  # doctest: +ELLIPSIS
     yes  ...
     """
+    import scipy.linalg  # noqa: F401 (limits hold for what is loaded)
+    from threadpoolctl import threadpool_limits  # scikit-learn needs it too
+
     paper = find(name)
     if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed < SEEDS:
         raise ValueError(f"seed must be an integer from 0 to {SEEDS - 1}; got {seed!r}")
     path = None if output is None else _figure_path(Path(output), name)
     began = time.perf_counter()
-    findings = paper.experiment(int(seed), bool(quick))
+    # Products and vectors are so small that threads of BLAS would mostly wait for each other, for seconds at a time.
+    with threadpool_limits(1, user_api="blas"):
+        findings = paper.experiment(int(seed), bool(quick))
     seconds = time.perf_counter() - began
     if path is not None:
         _draw(findings, path)

@@ -94,23 +94,23 @@ class Law:
 
 def normal() -> Law:
     def distribution() -> Any:
-        from scipy.stats import norm
+        from scipy import stats
 
-        return norm()
+        return stats.norm()
 
     def fit(x: Doubles) -> float:
         return float(np.sqrt(scorematch.Gaussian(n_jobs=1).fit(x[:, None]).covariance_[0, 0]))
 
-    return Law("normal", 1.0, distribution, lambda x: -x, lambda x: -np.ones_like(x), np.zeros_like, fit)
+    return Law("normal", 1.0, distribution, lambda x: -x, lambda x: -np.ones_like(x), lambda x: 0 * x, fit)
 
 
 def logistic() -> Law:
     c = np.pi / (2 * np.sqrt(3))  # unit variance
 
     def distribution() -> Any:
-        from scipy.stats import logistic
+        from scipy import stats
 
-        return logistic(scale=1 / (2 * c))
+        return stats.logistic(scale=1 / (2 * c))
 
     def fit(x: Doubles) -> float:
         model = scorematch.ICA(nonlinearity="logistic", random_state=0, n_jobs=1).fit(x[:, None])
@@ -127,9 +127,9 @@ def logistic() -> Law:
 
 def student(df: int, known: float) -> Law:
     def distribution() -> Any:
-        from scipy.stats import t
+        from scipy import stats
 
-        return t(df)
+        return stats.t(df)
 
     def fit(x: Doubles) -> float:
         return float(np.sqrt(scorematch.StudentT(df=df, n_jobs=1).fit(x[:, None]).scale_[0, 0]))

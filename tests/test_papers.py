@@ -19,6 +19,7 @@ NAMES = [
     "efficiency",
     "hyvarinen2005-gaussian",
     "hyvarinen2005-ica",
+    "hyvarinen2005-overcomplete",
     "swersky2011-rbm",
 ]
 

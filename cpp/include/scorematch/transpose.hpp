@@ -91,11 +91,12 @@ template <int size, class T>
     else if (feature < n_features) transpose_block<2, T>(data, row_stride, n_features - 2, origin, rows);
 }
 
-// What lies behind `count` samples from `first` on.
+// What lies behind `count` samples from `first` on, unless all of them are few enough to be near anyway.
 template <class T>
 inline Ahead<T> ahead_of(const Samples<T>& samples, index first, index count) noexcept {
+    constexpr index near = 2 * 1024 * 1024 / static_cast<index>(sizeof(T));
     const bool in_order = samples.column_stride == 1 && samples.row_stride == samples.n_features;
-    if (!in_order) return {};
+    if (!in_order || samples.n_samples * samples.n_features < near) return {};
     return {samples.data + (first + count) * samples.row_stride, samples.row_stride};
 }
 

@@ -4,9 +4,9 @@
 //
 //   ψ = −ωs,    ∂_j ψ_j = (2/λ)ω²s_j² − ωP_jj
 //
-// The way back from the cotangents u of ψ and c of the curvature, with Q = ω²Σ_j c_j s_j² and L = ω(uᵀs + Σ_j c_j
-// P_jj):
+// The way back from the cotangents u of ψ and c of the curvature:
 //
+//   Q = ω² Σ_j c_j s_j²,    L = ω(uᵀs + Σ_j c_j P_jj)
 //   a = (4/λ)ω²c∘s − ωu,    b = (ω/λ)(L − 4Q/λ)
 //   ∂J/∂μ = −P Σ (a + 2bδ),    ∂J/∂P = Σ sym[(a + bδ)δᵀ] − diag(Σ ωc),    ∂J/∂ν = (1/λ) Σ (2/λ)(1 − 2ω)Q − (1 − ω)L
 //
@@ -54,7 +54,7 @@ struct StudentRows {
 template <class T>
 class StudentT final : public Density<T> {
     static constexpr index width = pack_size<T>;
-    // For so many features there are registers enough to hold δ and s. With 16 of them, nothing is gained.
+    // So many features have room in 32 registers, δ and s of each. With 16 registers nothing would be gained.
     static constexpr int few_features = n_registers >= 32 ? 16 : 0;
 
   public:

@@ -11,10 +11,12 @@ import scorematch
 from scorematch import (
     ICA,
     Gaussian,
+    GaussianBernoulliRBM,
     GaussianMixture,
     MinPower,
     NonNegative,
     PolynomialExponentialFamily,
+    ProductOfStudentT,
     RealSpace,
     Sphere,
     StudentT,
@@ -40,6 +42,8 @@ MODELS = {
     "ica": (ICA(random_state=0), X),
     "polynomial": (PolynomialExponentialFamily(), X),
     "student t": (StudentT(5), X),
+    "product": (ProductOfStudentT(random_state=0), X),
+    "machine": (GaussianBernoulliRBM(2, random_state=0), X),
 }
 METHODS = (
     "score_function",
@@ -62,6 +66,8 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
         PolynomialExponentialFamily(ridge=1e-3),
         StudentT(),
         StudentT(5),
+        ProductOfStudentT(random_state=0),
+        GaussianBernoulliRBM(2, random_state=0),
         ICA(orthogonal=True, random_state=0),
         ICA(batch_size=20, early_stopping=True, random_state=0),
     ],

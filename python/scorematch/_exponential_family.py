@@ -23,7 +23,7 @@ from scorematch._validation import (
     check_parameter,
     check_real,
 )
-from scorematch.domains import Domain, Sphere
+from scorematch.domains import Domain
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -216,8 +216,6 @@ class ExponentialFamily(ClosedFormEstimator):
         check_real("tol", self.tol, lowest=0.0)
         check_count("max_iter", self.max_iter)
         self._field()
-        if isinstance(self.domain, Sphere):
-            raise ValueError("ExponentialFamily has no domain Sphere(); use RealSpace() or NonNegative()")
 
     def _penalties(self) -> Doubles:
         """The l1 penalty of each coefficient."""

@@ -24,7 +24,7 @@ from scorematch._validation import (
     check_real,
     raw_sample_weight,
 )
-from scorematch.domains import Domain, NonNegative, Sphere
+from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -210,8 +210,6 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         check_flag("interactions", self.interactions)
         check_real("ridge", self.ridge, lowest=0.0)
         self._field()
-        if isinstance(self.domain, Sphere):
-            raise ValueError("PolynomialExponentialFamily has no domain Sphere(); use RealSpace() or NonNegative()")
         if self.degree % 2 and not isinstance(self.domain, NonNegative):
             raise ValueError(
                 f"degree={self.degree} is odd: on all of space the terms of highest degree are then positive in one "

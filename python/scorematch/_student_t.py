@@ -19,7 +19,7 @@ from scorematch._base import Loss, ScoreMatchingEstimator
 from scorematch._moments import Moments
 from scorematch._optimize import Settings, check_count, minimise, warn_unless_converged
 from scorematch._validation import Floats, check_parameter, check_positive_definite
-from scorematch.domains import Domain, NonNegative, Sphere
+from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -198,8 +198,6 @@ class StudentT(ScoreMatchingEstimator):
         check_count("n_init", self.n_init)
         if self.df is not None:
             _check_df(self.df)
-        if isinstance(self.domain, Sphere):
-            raise ValueError("StudentT has no domain Sphere(); use RealSpace() or NonNegative()")
 
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
         if self.df is None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scorematch import MinPower, NonNegative, ProductOfStudentT
+from scorematch._product_of_student_t import _by_precisions
 
 MIXING = np.array([[2.0, 1.0, 0.0], [0.5, 1.5, 0.3], [-0.4, 0.2, 1.0]])
 EXPONENTS = np.array([1.8, 2.5, 4.0])
@@ -62,6 +63,44 @@ def test_more_experts_than_dimensions():
     few, many = (ProductOfStudentT(m, random_state=0, n_init=3).fit(X) for m in (2, 3))
     assert many.components_.shape == (3, 2)
     assert many.objective_ < few.objective_
+
+
+def test_variables_of_the_search():
+    """(w√α, t) stand for θ, there and back, with exact gradients, and exponents keep within their limits."""
+    variables, random = _by_precisions(3), np.random.default_rng(0)
+    theta = np.concatenate([random.normal(size=12), np.log([0.01, 2.0, 500.0])])
+    phi = variables.of(theta)
+    np.testing.assert_allclose(variables.theta(phi), theta, rtol=1e-12)
+    curvature = random.normal(size=(15, 15))
+    loss = variables.loss(lambda at: (at @ curvature @ at / 2, (curvature + curvature.T) @ at / 2))
+    step = 1e-6
+    differences = [(loss(phi + step * e)[0] - loss(phi - step * e)[0]) / (2 * step) for e in np.eye(15)]
+    np.testing.assert_allclose(loss(phi)[1], differences, rtol=1e-6, atol=1e-6)
+    phi[-3:] = [-1e3, 0.0, 1e3]
+    assert np.isfinite(variables.theta(phi)).all()
+
+
+def test_gaussian_data_have_no_best_exponent():
+    """They end at finite numbers all the same."""
+    model = ProductOfStudentT(random_state=0).fit(np.random.default_rng(0).normal(size=(2000, 3)))
+    assert np.isfinite(model.exponents_).all()
+    assert np.isfinite(model.components_).all()
+
+
+def test_unit_length():
+    """On rounded data in clusters a free fit collapses; with components of unit length there is a minimum."""
+    from sklearn.datasets import load_iris
+
+    iris = load_iris().data
+    with pytest.warns(UserWarning, match="Try unit_length=True"):
+        ProductOfStudentT(random_state=0).fit(iris)
+    model = ProductOfStudentT(unit_length=True, random_state=0).fit(iris)
+    assert model.converged_
+    covariance = np.cov(iris.T, bias=True)
+    spread = np.einsum("ki,ij,kj->k", model.components_, covariance, model.components_)
+    np.testing.assert_allclose(spread, 1, rtol=1e-9)
+    small = ProductOfStudentT(unit_length=True, batch_size=50, max_epochs=400, random_state=0).fit(iris)
+    assert small.objective_ == pytest.approx(model.objective_, rel=0.02)
 
 
 def test_sampling_refuses_what_it_cannot_do():

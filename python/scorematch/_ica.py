@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorematch._constraints import constrained, orthonormal_rows, unit_rows
-from scorematch._linear_experts import RUN_OFF, IndependentExperts, Search
+from scorematch._linear_experts import RUN_OFF, IndependentExperts, Search, best_common_coefficient
 from scorematch._optimize import Loss
 from scorematch._validation import check_flag, check_parameter
 from scorematch._whitening import Prepared
@@ -285,17 +285,10 @@ class ICA(IndependentExperts):
         return Search(constrained(constraint, scale, n_positive), unit, n_positive)
 
     def _better_start(self, start: Doubles, loss: Loss, search: Search) -> Doubles:
-        """With the coefficient that is best if all have the same, where the components have their length.
-
-        In it the objective is a parabola through zero, aα²/2 + bα, of which the value and the slope at 1 tell all.
-        """
         m = search.n_positive
         if m == 0:
             return start
-        value, gradient = loss(start)
-        slope = float(gradient[-m:].sum())
-        a, b = 2 * (slope - value), 2 * value - slope
-        return np.concatenate([start[:-m], np.full(m, -b / a if a > 0 > b else 1.0)])
+        return np.concatenate([start[:-m], np.full(m, best_common_coefficient(loss, start, m))])
 
     def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
         size = np.nan_to_num(np.abs(rest), nan=np.inf)

@@ -82,8 +82,9 @@ class IndependentExperts(LinearExperts):
     whiten: bool
     mean_: Doubles
 
-    # Why a component that collapses does so.
+    # Why a component that collapses does so, and what helps against it alone.
     _why_collapse: ClassVar[str] = "too many rows agree in one direction"
+    _remedy_of_collapse: ClassVar[str] = ""
 
     def transform(self, X: ArrayLike) -> Floats:
         """Components of the data, W(x − m).
@@ -173,11 +174,24 @@ class IndependentExperts(LinearExperts):
         if minimum.fault:
             warnings.warn(
                 f"{minimum.fault}, and so from every start: {self._why_collapse}, and there the objective has no lower "
-                "bound. What is returned is the best start itself, a random rotation. Try fewer components "
-                "(n_components), more rows, or more starts (n_init); look for duplicated or rounded values",
+                f"bound. What is returned is the best start itself, a random rotation. Try {self._remedy_of_collapse}"
+                "fewer components (n_components), more rows, or more starts (n_init); look for duplicated or rounded "
+                "values",
                 UserWarning,
                 stacklevel=3,
             )
             return
         remedies = f"{self._first_remedy()}, whiten=True, or more starts (n_init)"
         warn_unless_converged(type(self).__name__, minimum, remedies)
+
+
+def best_common_coefficient(loss: Loss, at_one: Doubles, n_components: int) -> float:
+    """The coefficient that is best if all experts have the same, from a θ where it is 1; 1 if none is best.
+
+    In it the objective is a parabola through zero, aα²/2 + bα, of which the value and the slope at 1 tell all. (The
+    slope in log α is the same there.)
+    """
+    value, gradient = loss(at_one)
+    slope = float(gradient[-n_components:].sum())
+    a, b = 2 * (slope - value), 2 * value - slope
+    return -b / a if a > 0 > b else 1.0

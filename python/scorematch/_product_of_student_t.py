@@ -8,16 +8,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from scorematch._linear_experts import IndependentExperts, Search
-from scorematch._optimize import Variables
-from scorematch._validation import check_parameter, check_positive
+from scorematch._constraints import constrained, unit_rows
+from scorematch._linear_experts import IndependentExperts, Search, best_common_coefficient
+from scorematch._optimize import Loss, Variables
+from scorematch._validation import check_flag, check_parameter, check_positive
 from scorematch._whitening import Prepared
 from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
-# The mean of 1/(1 + ½u²) below which a component has collapsed.
-LEAST_SHARE = 0.005
+# The mean of 1/(1 + ½u²) below which a component has collapsed, and the spread above which.
+LEAST_SHARE, MOST_SPREAD = 0.005, 1e4
+# The range of estimated exponents: beyond, an expert is flat, or Gaussian, to all digits that matter.
+LEAST_EXPONENT, MOST_EXPONENT = 1e-3, 1e6
 
 
 class ProductOfStudentT(IndependentExperts):
@@ -40,6 +43,10 @@ class ProductOfStudentT(IndependentExperts):
         Whether to fit to centred and whitened data. Score matching is not invariant to linear maps, and whitened data
         are where it does best. Results are given on the data's own scale all the same. Where False, the data are taken
         as they are, with m = 0.
+    unit_length : bool, optional
+        Whether each :math:`w_k` is of length 1 on whitened data, so that exponents alone make the difference between
+        components: the objective then has a lower bound, see the notes. Where None, only with more components than
+        dimensions.
     domain : Domain, optional
         ``RealSpace()`` where None, or ``NonNegative()``, which needs ``whiten=False``.
     weight : Weight, optional
@@ -55,8 +62,8 @@ class ProductOfStudentT(IndependentExperts):
         Number of rows of a minibatch, for Adam; with None, L-BFGS on all rows at once. For many rows and components,
         some hundreds are several times as fast and differ by less than the statistical error.
     learning_rate_init : float, default=0.01
-        The learning rate on minibatches, in units of the parameters on whitened data. It is kept until the
-        objective has settled, and then falls to 0.
+        The learning rate on minibatches, in units of W on whitened data. It is kept until the objective has settled,
+        and then falls to 0.
     max_epochs : int, default=100
         Limit of the passes over the rows of one start, on minibatches.
     early_stopping : bool, default=False
@@ -108,17 +115,23 @@ class ProductOfStudentT(IndependentExperts):
 
     In two dimensions and more the objective has no lower bound: an ever longer :math:`w_k` at right angles to a row or
     a few sends it to minus infinity. What is sought is a minimum apart from that, which there is as long as components
-    have sources of their own to explain. Components beyond that, rows that agree in a direction, and columns of very
-    different scales without `whiten` make a collapse likely. Where every start runs into it, a warning says so, and the
-    best start is returned.
+    have sources of their own to explain. Components beyond that, rounded values, and columns of very different scales
+    without `whiten` make a collapse likely. Where every start runs into it, a warning says so, and the best start is
+    returned. `unit_length` rules it out: then the width of the centre is the same for all components, and exponents
+    tell how peaked they are.
+
+    On minibatches the rows come in a new random order in each epoch, and Adam (Kingma and Ba 2015) goes on until the
+    objective has settled, see :class:`ICA`. The same `random_state` gives the same bits on any number of threads.
 
     References
     ----------
     Welling, Hinton and Osindero (2003), "Learning sparse topographic representations with products of Student-t
     distributions", NIPS 15: the density.
 
-    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2 and 3.3:
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2 and 4.3:
     score matching of such models, with as many components as dimensions and with more.
+
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", ICLR, algorithm 1.
 
     Examples
     --------
@@ -140,6 +153,7 @@ class ProductOfStudentT(IndependentExperts):
     _state: ClassVar[tuple[str, ...]] = ("exponents_", "mean_")
 
     _why_collapse: ClassVar[str] = "it singles out a few rows"
+    _remedy_of_collapse: ClassVar[str] = "unit_length=True, "
 
     exponents_: Doubles
 
@@ -148,6 +162,7 @@ class ProductOfStudentT(IndependentExperts):
         n_components: int | None = None,
         *,
         whiten: bool = True,
+        unit_length: bool | None = None,
         domain: Domain | None = None,
         weight: Weight | None = None,
         n_init: int = 1,
@@ -165,6 +180,7 @@ class ProductOfStudentT(IndependentExperts):
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
+        self.unit_length = unit_length
         self.domain = domain
         self.weight = weight
         self.n_init = n_init
@@ -240,16 +256,33 @@ class ProductOfStudentT(IndependentExperts):
         self.exponents_ = np.full(n_components, 2.5)
         return np.log(self.exponents_)
 
-    def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
-        # Not by the spread: sources may be without a variance. A component that the data support has a fair share of
-        # the rows near its centre; one that runs off keeps a handful.
-        u = prepared.some_rows @ components.T
-        share = np.mean(1 / (1 + u * u / 2), axis=0)
-        k = int(np.argmin(share))
-        return "" if share[k] > LEAST_SHARE else f"component {k} collapses"
+    def _check_options(self) -> None:
+        super()._check_options()
+        if self.unit_length is not None:
+            check_flag("unit_length", self.unit_length)
 
     def _search(self, n_components: int, prepared: Prepared) -> Search:
+        r = len(prepared.scales)
+        if n_components > r if self.unit_length is None else self.unit_length:
+            scale = np.broadcast_to(1 / prepared.scales, (n_components, r))
+            return Search(constrained(unit_rows, scale, n_positive=0), unit_rows=True)
         return Search(_by_precisions(n_components))
+
+    def _better_start(self, start: Doubles, loss: Loss, search: Search) -> Doubles:
+        if not search.unit_rows:
+            return start
+        m = len(self.exponents_)
+        at_one = np.concatenate([start[:-m], np.zeros(m)])
+        best = best_common_coefficient(loss, at_one, m)
+        return np.concatenate([start[:-m], np.full(m, np.log(best))])
+
+    def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
+        # A component that the data support has a fair share of the rows near its centre; one that runs off keeps the
+        # few that it has singled out. (Its spread alone does not tell: sources may be without a variance.)
+        with np.errstate(over="ignore", invalid="ignore"):
+            share = np.mean(1 / (1 + (prepared.some_rows @ components.T) ** 2 / 2), axis=0)
+            sound = (share > LEAST_SHARE) & (prepared.spread(components) < MOST_SPREAD)
+        return "" if sound.all() else f"component {int(np.argmin(sound))} collapses"
 
     def _set_params_from_theta(self) -> None:
         m = len(self.exponents_)
@@ -259,27 +292,28 @@ class ProductOfStudentT(IndependentExperts):
 
 
 def _by_precisions(m: int) -> Variables:
-    """(w√α, log α): their squares are the precisions at the centre, which the data tell whatever the exponents.
+    """(w√α, t): the squares of the former are the precisions at the centre, which the data tell whatever α is.
 
     The more Gaussian a source, the less do exponents beyond some size matter, while α‖w‖² stays as it is: in θ that is
-    a long bent valley.
+    a long bent valley. α = (least + eᵗ)/(1 + eᵗ/most) keeps within its limits.
     """
 
-    def with_factor(sign: float, theta: Doubles) -> Doubles:
-        components, log_exponents = np.split(theta, [len(theta) - m])
-        factor = np.exp(sign * log_exponents / 2)
-        return np.concatenate([(components.reshape(m, -1) * factor[:, None]).ravel(), log_exponents])
+    def of(theta: Doubles) -> Doubles:
+        components, exponents = theta[:-m].reshape(m, -1), np.exp(theta[-m:])
+        t = np.log((exponents - LEAST_EXPONENT) / (1 - exponents / MOST_EXPONENT))
+        return np.concatenate([(components * np.sqrt(exponents)[:, None]).ravel(), t])
 
     def at(phi: Doubles) -> tuple[Doubles, Callable[[Doubles], Doubles]]:
-        theta = with_factor(-1, phi)
-        components, log_exponents = np.split(theta, [len(theta) - m])
+        rows, e = phi[:-m].reshape(m, -1), np.exp(np.clip(phi[-m:], -300, 300))
+        exponents = (LEAST_EXPONENT + e) / (1 + e / MOST_EXPONENT)
+        slopes = e / (LEAST_EXPONENT + e) - e / (MOST_EXPONENT + e)  # of log α in t
+        factor = 1 / np.sqrt(exponents)[:, None]
 
         def pull_back(gradient: Doubles) -> Doubles:
-            by_components, by_exponents = np.split(gradient, [len(theta) - m])
-            along = np.einsum("kj,kj->k", components.reshape(m, -1), by_components.reshape(m, -1)) / 2
-            scaled = by_components.reshape(m, -1) * np.exp(-log_exponents / 2)[:, None]
-            return np.concatenate([scaled.ravel(), by_exponents - along])
+            by_rows = gradient[:-m].reshape(m, -1) * factor
+            along = np.sum(by_rows * rows, axis=1) / 2
+            return np.concatenate([by_rows.ravel(), slopes * (gradient[-m:] - along)])
 
-        return theta, pull_back
+        return np.concatenate([(rows * factor).ravel(), np.log(exponents)]), pull_back
 
-    return Variables(lambda theta: with_factor(1, theta), at)
+    return Variables(of, at)

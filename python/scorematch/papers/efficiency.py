@@ -143,7 +143,7 @@ def student(df: int, known: float) -> Law:
     )  # fmt: skip
 
 
-LAWS = (normal(), logistic())
+LAWS = (normal(), student(10, 0.814), logistic(), student(5, 0.629), student(3, 0.480))
 
 
 # -- the weight of a mixture ---------------------------------------------------------------------------------------

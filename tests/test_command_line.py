@@ -458,7 +458,9 @@ def test_minibatches(run):
     result = run("fit", "--dataset", "iris", "--model", "ica", "--batch-size", "50")
     assert "yes, " in result.out
     assert " epochs\n" in result.out
-    assert run("fit", "--dataset", "iris", "--model", "ica", "--batch-size", "0").error.startswith("batch_size must be")
+    assert run("fit", "--dataset", "iris", "--model", "ica", "--batch-size", "0").error.startswith(
+        "--batch-size must be an integer of at least 1; got 0"
+    )
     message = run("fit", "--dataset", "iris", "--model", "ica", "--orthogonal", "--no-whiten").error
     assert "--orthogonal is for whitened data" in message
 
@@ -514,7 +516,7 @@ def test_wrong_values_of_model_options(run):
     [
         ([], "give a command"),
         (["fitt"], "invalid choice: 'fitt'"),
-        (["fit"], "fit needs --model NAME; models are gaussian, gaussian-mixture, "),
+        (["fit"], "fit needs --model NAME; models are gaussian, gaussian-bernoulli-rbm, gaussian-mixture, "),
         (["fit", "--model"], "expected one argument"),
         (["fit", "--model", "gausian"], "did you mean 'gaussian'?"),
         (["fit", "--model", "gaussian"], "give a file of data, or --dataset NAME"),

@@ -772,7 +772,6 @@ def test_a_pipe_closed_before_anything_is_written_is_quiet():
     process.stderr.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_interrupt_is_quiet(tmp_path):
     # Waiting for data that never come.
     os.mkfifo(tmp_path / "pipe")

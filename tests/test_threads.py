@@ -22,7 +22,6 @@ from scorematch._threads import effective_threads
 TESTS = Path(__file__).parent
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 needs_threads = pytest.mark.skipif(not _core.has_threads(), reason="this build has no threads")
 
 # A model and data for which threads start, and the bits of its results.
@@ -71,7 +70,6 @@ def run(script, timeout=120, **environment):
 # -- fork -----------------------------------------------------------------------------------------------------------
 
 
-@needs_fork
 @needs_threads
 @pytest.mark.parametrize("before", [0, 2], ids=["before any region", "after a region"])
 def test_fork(before):
@@ -107,7 +105,6 @@ def test_fork(before):
     assert run(script) == "yesyesyes"
 
 
-@needs_fork
 @needs_threads
 def test_multiprocessing_by_fork():
     script = """
@@ -124,7 +121,6 @@ def test_multiprocessing_by_fork():
     assert run(script) is True
 
 
-@needs_fork
 @needs_threads
 def test_fork_from_another_thread():
     """The child's main thread is the one that forked, whose pool never was."""
@@ -176,7 +172,6 @@ def test_concurrent_calls(n_jobs):
         assert list(pool.map(call, blocks * 5)) == want * 5
 
 
-@pytest.mark.skipif(not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="there is no lock to release")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_other_threads_run_during_a_call(n_jobs):
     """The interpreter is free while the core works."""

@@ -5,6 +5,7 @@ right on it. Score matching needs the density, times the weight, to vanish at th
 the weight must.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ __all__ = ["Domain", "NonNegative", "RealSpace", "Sphere"]
 
 
 @dataclass(frozen=True)
-class Domain:
+class Domain(ABC):
     """What all domains have in common: one class each, its methods documented here.
 
     Examples
@@ -31,6 +32,7 @@ class Domain:
 
     has_boundary: ClassVar[bool] = False
 
+    @abstractmethod
     def contains(self, X: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Tell which rows lie in the domain.
 
@@ -44,8 +46,8 @@ class Domain:
         ndarray of bool, shape (n_samples,)
             True for each row inside.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def explain(self, row: NDArray[np.floating]) -> str:
         """Say in words what is wrong with a row that the domain does not contain.
 
@@ -59,7 +61,6 @@ class Domain:
         str
             The reason, to stand at the end of an error message.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ Estimates are consistent for every such h. Slowly growing and bounded ones are t
 an exponential rate ``MinPower(c=3)`` has a variance 5 % above maximum likelihood, ``Power(2)`` twice that of it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ def _positive(name: str, value: object, most_dimensions: int = 0) -> None:
 
 
 @dataclass(frozen=True)
-class Weight:
+class Weight(ABC):
     """What all weights have in common.
 
     Examples
@@ -37,6 +38,7 @@ class Weight:
     (array([0.5, 2. ]), array([1., 0.]))
     """
 
+    @abstractmethod
     def __call__(self, x: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give h and its derivative.
 
@@ -50,7 +52,6 @@ class Weight:
         h, derivative : ndarray
             Of the shape of `x`.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from scorematch import (
     StudentT,
     VonMisesFisher,
 )
+from scorematch._base import ScoreMatchingEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -150,6 +151,27 @@ def test_bad_weights(model, data, weight, message):
 
 
 @each_model
+def test_a_fit_that_fails_leaves_the_model_as_it_was(model, data):
+    fitted = type(model)(**model.get_params()).fit(data)
+    before = fitted.loss_and_grad(fitted.theta_, data)
+    attributes = set(vars(fitted))
+    narrower = np.abs(data[:, :2]) / np.linalg.norm(data[:, :2], axis=1, keepdims=True)  # in every domain
+    tries = [("fit", narrower)]
+    if hasattr(fitted, "partial_fit"):
+        tries.append(("partial_fit", data))
+    for name, rows in tries:
+        with pytest.raises(ValueError, match="zero for every row"):  # of which it hears when it has looked at the rows
+            getattr(fitted, name)(rows, sample_weight=np.zeros(200))
+        assert set(vars(fitted)) == attributes
+        after = fitted.loss_and_grad(fitted.theta_, data)
+        assert after[0] == before[0]
+        np.testing.assert_array_equal(after[1], before[1])
+    if len(tries) == 2:  # what it had seen is still there too
+        both = type(model)(**model.get_params()).fit(np.concatenate([data, data]))
+        np.testing.assert_allclose(fitted.partial_fit(data).theta_, both.theta_, rtol=1e-9, atol=1e-12)
+
+
+@each_model
 def test_bad_calls(model, data):
     fresh = type(model)(**model.get_params())
     for method in METHODS:
@@ -210,6 +232,22 @@ def test_bad_calls(model, data):
 )
 def test_wrong_options_and_parameters(make, message):
     with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Gaussian(domain="positive").fit(X), "domain must be one of scorematch.domains.*'positive'"),
+        (lambda: Gaussian(domain=NonNegative(), weight="log1p").fit(X), "weight must be one of .*weights.*'log1p'"),
+        # What all domains, weights and families share is none itself.
+        (scorematch.domains.Domain, "abstract class Domain"),
+        (scorematch.weights.Weight, "abstract class Weight"),
+        (ScoreMatchingEstimator, "abstract class ScoreMatchingEstimator"),
+    ],
+)
+def test_wrong_kinds_of_things(make, message):
+    with pytest.raises(TypeError, match=message):
         make()
 
 

@@ -376,5 +376,5 @@ def test_a_sampler_that_would_never_end():
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "3"])
 def test_number_of_samples(count):
-    with pytest.raises(ValueError, match="n_samples must be a positive integer"):
+    with pytest.raises(ValueError, match="n_samples must be an integer of at least 1"):
         Gaussian.from_params(mean=[0.0], covariance=1.0).sample(count)

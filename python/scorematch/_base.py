@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,11 +23,12 @@ from scorematch.domains import Domain, NonNegative, RealSpace
 Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 
-class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
+class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     """Base of all families.
 
     A family says which compiled family it is (`_family`, `_variant`, `_size`, `_constants`), how θ and its public
-    parameters turn into each other (`_set_params_from_theta`, `_theta_from_params`), and how it is fitted (`_fit`).
+    parameters turn into each other (`_set_params_from_theta`, `_theta_from_params`). How it is fitted is up to the
+    classes between: `WholeDataEstimator`, `IterativeEstimator` and `ClosedFormEstimator`.
     """
 
     # The name in the compiled registry; empty where a family has its derivatives from elsewhere, and overrides
@@ -48,20 +51,16 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
 
     # -- what a family provides ----------------------------------------------------------------------------------
 
-    def _fit(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> None:
-        """Estimate: set `theta_`, `objective_`, `converged_`, `n_iter_`, and whatever `_constants` needs."""
-        raise NotImplementedError
-
+    @abstractmethod
     def _set_params_from_theta(self) -> None:
         """Set `params_` and the fitted attributes from `theta_`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int | None, NDArray[np.float64]]:
         """The number of features and θ from what `from_params` was given; errors name the parameter.
 
         None where the parameters do not tell how many features there are.
         """
-        raise NotImplementedError
 
     def _layout(self) -> list[tuple[str, Literal["dense", "symmetric", "lower"], tuple[int, ...]]]:
         """The blocks of θ, in order: name, how it is stored, shape."""
@@ -150,34 +149,9 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
         model._set_theta(theta)
         return model
 
+    @abstractmethod
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by score matching.
-
-        Parameters
-        ----------
-        X : array_like of shape (n_samples, n_features)
-            The data: anything scikit-learn takes, float32 and float64 without a copy.
-        y : None
-            Ignored; there for scikit-learn's pipelines.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weights of the rows, not negative; a weight of 2 is the row twice. All 1 where None.
-
-        Returns
-        -------
-        Self
-            The fitted estimator.
-        """
-        before = self.__dict__.copy()
-        try:
-            self._field()
-            X = self._check_samples(X, reset=True)
-            self._fit(X, check_sample_weight(sample_weight, len(X)))
-            self._set_theta(self.theta_)
-        except BaseException:  # an interruption among them: the model is what it was, and not half another
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
-        return self
+        """Estimate the parameters by score matching; a fit that fails leaves the model as it was."""
 
     # -- the model at its θ --------------------------------------------------------------------------------------
 
@@ -348,6 +322,17 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator):
             raise NotFittedError(
                 f"This {name} instance is not fitted yet. Call 'fit' first, or make a model with {name}.from_params()."
             )
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """Whatever goes wrong inside, an interruption among them: the model is what it was, and not half another."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _set_theta(self, theta: NDArray[np.float64]) -> None:
         self.theta_ = np.ascontiguousarray(theta, dtype=np.float64)

@@ -74,7 +74,7 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
     # -- what it gives -------------------------------------------------------------------------------------------
 
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by score matching, in one pass over the data.
+        """Estimate the parameters by score matching, in one pass over the data. A fit that fails changes nothing.
 
         Parameters
         ----------
@@ -91,11 +91,15 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         Self
             The fitted estimator.
         """
-        self.__dict__.pop("_moments", None)
-        return self._add(X, sample_weight)
+        with self._all_or_nothing():
+            self.__dict__.pop("_moments", None)
+            self._add(X, sample_weight)
+        return self
 
     def partial_fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Add a block of data to what was fitted before: blocks one after the other equal all of them at once.
+
+        A block that is refused leaves the model, and what it had seen, as it was.
 
         Parameters
         ----------
@@ -111,7 +115,9 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         Self
             The estimator, fitted on all blocks so far.
         """
-        return self._add(X, sample_weight)
+        with self._all_or_nothing():
+            self._add(X, sample_weight)
+        return self
 
     def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
         r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
@@ -134,7 +140,7 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
         return self._form(X, check_sample_weight(sample_weight, len(X)))
 
-    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Self:
+    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         name = type(self).__name__
         self._check_options()
         earlier = getattr(self, "_moments", None)
@@ -152,4 +158,3 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         self.converged_, self.n_iter_ = True, 1
         self._estimate(sums)
         self._moments, self._kind = sums, kind
-        return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
 from scorematch._moments import Moments, WeightedMoments
 from scorematch._quadratic import BlockForm, QuadraticForm, SingularError
+from scorematch._sampling import ExactSampler, truncated_normal
 from scorematch._validation import (
     Floats,
     check_parameter,
@@ -29,7 +31,7 @@ COVARIANCE_TYPES = ("full", "diag", "spherical")
 FEW_NUMBERS = 20_000
 
 
-class Gaussian(ClosedFormEstimator):
+class Gaussian(ExactSampler, ClosedFormEstimator):
     r"""Gaussian distribution, fitted in closed form.
 
     .. math:: \log p(x) = -\tfrac12 x^\top P x + \eta^\top x + \text{const}, \qquad \eta = P\mu
@@ -76,6 +78,9 @@ class Gaussian(ClosedFormEstimator):
     the precision on all of space does not exist. On all of space the estimate is then the precision on the span of
     the data (the pseudo-inverse of the covariance), with a warning; on ``NonNegative()`` it is an error.
 
+    On ``NonNegative()``, :meth:`sample` draws by rejection for "full", and else one coordinate at a time, which rejects
+    nothing.
+
     References
     ----------
     Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 3.1.
@@ -114,28 +119,15 @@ class Gaussian(ClosedFormEstimator):
         self.weight = weight
         self.n_jobs = n_jobs
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        """Draw from the fitted distribution.
+    def _draw(self, n_samples: int, random: np.random.RandomState) -> Doubles:
+        if not isinstance(self.domain, NonNegative) or self.covariance_type == "full":
+            return super()._draw(n_samples, random)
+        variances = np.diagonal(self.covariance_)
+        if not (variances > 0).all():
+            raise ValueError("the precision is not positive definite, and there is no exact sampler for it")
+        return truncated_normal(self.mean_, np.sqrt(variances), n_samples, random)
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws. On ``NonNegative()`` by rejection (coordinate by coordinate for "diag" and
-            "spherical"); an error where fewer than one draw in 100 000 would be kept.
-        """
-        from scorematch._sampling import check_sample_arguments, reject
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
-        if isinstance(self.domain, NonNegative) and self.covariance_type != "full":
-            return self._sample_coordinates(n_samples, random)
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         # P = S⁻¹LLᵀS⁻¹ with S a diagonal: columns may differ in scale by many powers of ten.
         scaled = _scaled_cholesky(self.precision_, float(np.finfo(float).eps))
         if scaled is None:
@@ -146,15 +138,7 @@ class Gaussian(ClosedFormEstimator):
             noise = random.standard_normal((len(scale), n))
             return np.asarray(self.mean_ + solve_triangular(factor, noise, lower=True, trans="T").T * scale)
 
-        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
-
-    def _sample_coordinates(self, n_samples: int, random: np.random.RandomState) -> Doubles:
-        from scorematch._sampling import truncated_normal
-
-        variances = np.diagonal(self.covariance_)
-        if not (variances > 0).all():
-            raise ValueError("the precision is not positive definite, and there is no exact sampler for it")
-        return truncated_normal(self.mean_, np.sqrt(variances), n_samples, random)
+        return draw
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

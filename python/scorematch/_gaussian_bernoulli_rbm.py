@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from scorematch._linear_experts import LinearExperts
 from scorematch._moments import Moments
 from scorematch._optimize import warn_unless_converged
+from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive
 from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
@@ -25,7 +26,7 @@ MOST_ENUMERATED = 16
 COLLAPSED = 1e-8
 
 
-class GaussianBernoulliRBM(LinearExperts):
+class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     r"""Restricted Boltzmann machine with Gaussian visible and binary hidden units, fitted by score matching.
 
     With the hidden units h summed out,
@@ -118,6 +119,9 @@ class GaussianBernoulliRBM(LinearExperts):
     bound if the hidden units can reproduce every row exactly, as with few distinct rows: the noise variance then goes
     to 0. Where every start runs into that, a warning says so, and the best start is returned.
 
+    :meth:`sample` draws the states of the hidden units by their probabilities, all of which it works out, then the
+    visible units. It is an error where there are more than 16 hidden units.
+
     References
     ----------
     Swersky, Ranzato, Buchman, Marlin and de Freitas (2011), "On autoencoders and score matching for energy based
@@ -207,27 +211,7 @@ class GaussianBernoulliRBM(LinearExperts):
         filters = (self.components_ / self.noise_variance_).astype(X.dtype)
         return np.asarray(expit(X @ filters.T + self.intercept_hidden_.astype(X.dtype)))
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        """Draw from the fitted distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws: the states of the hidden units by their probabilities, all of which are worked
-            out, then the visible units. An error where there are more than 16 hidden units. On ``NonNegative()`` by
-            rejection; an error where fewer than one draw in 100 000 would be kept.
-        """
-        from scorematch._sampling import check_sample_arguments, reject
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         m, d = self.components_.shape
         if m > MOST_ENUMERATED:
             raise ValueError(
@@ -242,7 +226,7 @@ class GaussianBernoulliRBM(LinearExperts):
             noise = np.sqrt(self.noise_variance_) * random.standard_normal((n, d))
             return np.asarray(self.intercept_visible_ + hidden @ self.components_ + noise)
 
-        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
+        return draw
 
     def _state_probabilities(self, states: NDArray[np.int_]) -> Doubles:
         """Of all states h on all of space: proportional to exp(cᵀh + (‖b + Wᵀh‖² − ‖b‖²)/2σ²)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from scorematch import _core
-from scorematch._base import ScoreMatchingEstimator
 from scorematch._moments import Moments
 from scorematch._optimize import Settings, check_count, check_real, minimise, warn_unless_converged
+from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_parameter, check_positive_definite
-from scorematch.domains import Domain, NonNegative
+from scorematch._whole_data import WholeDataEstimator
+from scorematch.domains import Domain
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -34,7 +35,7 @@ MOST_CLUSTERED_NUMBERS = 200_000
 BLOCK = 65536
 
 
-class GaussianMixture(ScoreMatchingEstimator):
+class GaussianMixture(ExactSampler, WholeDataEstimator):
     r"""Mixture of Gaussians, fitted by score matching from several starts.
 
     .. math:: \log p(x) = \log \sum_k \pi_k\, N(x; \mu_k, \Sigma_k)
@@ -167,26 +168,7 @@ class GaussianMixture(ScoreMatchingEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        """Draw from the fitted distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws, in random order. On ``NonNegative()`` by rejection; an error where fewer than one
-            draw in 100 000 would be kept.
-        """
-        from scorematch._sampling import check_sample_arguments, reject
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         factors = np.linalg.cholesky(self._full(self.covariances_))
 
         def draw(n: int) -> Doubles:
@@ -197,7 +179,7 @@ class GaussianMixture(ScoreMatchingEstimator):
                 draws[labels == k] = mean + noise[labels == k] @ factor.T
             return draws
 
-        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
+        return draw
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

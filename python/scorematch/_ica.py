@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scorematch._constraints import constrained, orthonormal_rows, unit_rows
 from scorematch._linear_experts import RUN_OFF, IndependentExperts, Search, best_common_coefficient
 from scorematch._optimize import Loss
+from scorematch._sampling import ExactSampler
 from scorematch._validation import check_flag, check_parameter
 from scorematch._whitening import Prepared
 
@@ -17,7 +19,7 @@ Doubles = NDArray[np.float64]
 NONLINEARITIES = ("logcosh", "logistic")
 
 
-class ICA(IndependentExperts):
+class ICA(ExactSampler, IndependentExperts):
     r"""Independent component analysis as an unnormalised density, fitted by score matching.
 
     .. math:: \log p(x) = \sum_k \alpha_k\, G(w_k^\top (x - m)) + \text{const}
@@ -117,6 +119,9 @@ class ICA(IndependentExperts):
     for each entry of W, and where the purpose is to separate and not the density. It takes the sample covariance for
     the truth, which limits how exact it can be.
 
+    :meth:`sample` is for as many components as columns, and positive :math:`\alpha`: then components are independent,
+    with density proportional to :math:`\exp(\alpha_k G)`. Otherwise it is an error.
+
     On minibatches the rows come in a new random order in each epoch, and batches are as equal as can be. Adam
     (Kingma and Ba 2015) goes at `learning_rate_init` until the objective has not fallen by `tol` for `n_iter_no_change`
     epochs; then its rate goes down to 0 in a straight line, over as many epochs, which takes the noise of the batches
@@ -189,26 +194,7 @@ class ICA(IndependentExperts):
         self.random_state = random_state
         self.verbose = verbose
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        r"""Draw from the fitted distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws. Only for as many components as columns, where components are independent with
-            density proportional to :math:`\exp(\alpha_k G)`; an error otherwise.
-        """
-        from scorematch._sampling import check_sample_arguments
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         m, d = self.components_.shape
         if m != d or np.linalg.matrix_rank(self.components_) < d or (self.coefficients_ <= 0).any():
             raise ValueError(
@@ -217,9 +203,13 @@ class ICA(IndependentExperts):
             )
         # If y ~ Beta(a, a), then ½ log(y / (1 − y)) has a density proportional to cosh(s)^(−2a).
         power, rate = (1.0, 1.0) if self.nonlinearity == "logcosh" else (2.0, np.pi / (2 * np.sqrt(3)))
-        y, complement = random.standard_gamma(power * self.coefficients_ / 2, size=(2, n_samples, m))
-        sources = (np.log(y) - np.log(complement)) / (2 * rate)
-        return np.asarray(self.mean_ + np.linalg.solve(self.components_, sources.T).T)
+
+        def draw(n: int) -> Doubles:
+            y, complement = random.standard_gamma(power * self.coefficients_ / 2, size=(2, n, m))
+            sources = (np.log(y) - np.log(complement)) / (2 * rate)
+            return np.asarray(self.mean_ + np.linalg.solve(self.components_, sources.T).T)
+
+        return draw
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorematch import _core
-from scorematch._base import ScoreMatchingEstimator
 from scorematch._minibatch import MinibatchSettings, minimise_in_minibatches
 from scorematch._optimize import Loss, Minimum, Settings, Variables, best_of, minimise
 from scorematch._validation import Floats, check_flag
+from scorematch._whole_data import WholeDataEstimator
 
 Doubles = NDArray[np.float64]
 
 
-class IterativeEstimator(ScoreMatchingEstimator):
+class IterativeEstimator(WholeDataEstimator):
     """Base of families that are fitted by iteration, from several starts.
 
     The options are arguments of the family's constructor, under the names and with the defaults that ICA has.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -103,9 +104,9 @@ class IndependentExperts(LinearExperts):
         X = self._check_samples(X)
         return np.asarray((X - self.mean_.astype(X.dtype)) @ self.components_.T.astype(X.dtype))
 
+    @abstractmethod
     def _start_of_the_rest(self, n_components: int) -> Doubles:
         """What of θ follows the components, at the start; sets what `_constants` needs."""
-        raise NotImplementedError
 
     def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
         """Which component is about to run off to infinity, in words; empty where none is."""

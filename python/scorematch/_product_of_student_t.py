@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scorematch._constraints import constrained, unit_rows
 from scorematch._linear_experts import IndependentExperts, Search, best_common_coefficient
 from scorematch._optimize import Loss, Variables
+from scorematch._sampling import ExactSampler
 from scorematch._validation import check_flag, check_parameter, check_positive
 from scorematch._whitening import Prepared
-from scorematch.domains import Domain, NonNegative
+from scorematch.domains import Domain
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -23,7 +24,7 @@ LEAST_SHARE, MOST_SPREAD = 0.005, 1e4
 LEAST_EXPONENT, MOST_EXPONENT = 1e-3, 1e6
 
 
-class ProductOfStudentT(IndependentExperts):
+class ProductOfStudentT(ExactSampler, IndependentExperts):
     r"""Product of Student-t experts: a density of directions with heavy tails, fitted by score matching.
 
     .. math:: \log p(x) = -\sum_k \alpha_k \log\bigl(1 + \tfrac12 (w_k^\top (x - m))^2\bigr) + \text{const}
@@ -120,6 +121,9 @@ class ProductOfStudentT(IndependentExperts):
     returned. `unit_length` rules it out: then the width of the centre is the same for all components, and exponents
     tell how peaked they are.
 
+    :meth:`sample` is for as many independent components as columns, with exponents above ½: then the sources have
+    densities proportional to :math:`(1+\tfrac12 s^2)^{-\alpha_k}`, of finite integral. Otherwise it is an error.
+
     On minibatches the rows come in a new random order in each epoch, and Adam (Kingma and Ba 2015) goes on until the
     objective has settled, see :class:`ICA`. The same `random_state` gives the same bits on any number of threads.
 
@@ -128,7 +132,7 @@ class ProductOfStudentT(IndependentExperts):
     Welling, Hinton and Osindero (2003), "Learning sparse topographic representations with products of Student-t
     distributions", NIPS 15: the density.
 
-    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2 and 4.3:
+    Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, sections 3.2 and 3.3:
     score matching of such models, with as many components as dimensions and with more.
 
     Kingma and Ba (2015), "Adam: a method for stochastic optimization", ICLR, algorithm 1.
@@ -196,28 +200,7 @@ class ProductOfStudentT(IndependentExperts):
         self.random_state = random_state
         self.verbose = verbose
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        r"""Draw from the fitted distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws. Only for as many independent components as columns, with exponents above ½: then
-            the sources have densities proportional to :math:`(1+\frac12 s^2)^{-\alpha_k}`, which add up to something
-            finite; an error otherwise. On ``NonNegative()`` by rejection; an error where fewer than one draw in 100 000
-            would be kept.
-        """
-        from scorematch._sampling import check_sample_arguments, reject
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         m, d = self.components_.shape
         if m != d or np.linalg.matrix_rank(self.components_) < d:
             raise ValueError(
@@ -237,7 +220,7 @@ class ProductOfStudentT(IndependentExperts):
             sources = random.standard_normal((n, m)) / np.sqrt(precision)
             return np.asarray(self.mean_ + np.linalg.solve(self.components_, sources.T).T)
 
-        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
+        return draw
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

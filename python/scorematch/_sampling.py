@@ -1,23 +1,57 @@
-"""Exact samplers that several families share."""
+"""Exact samplers."""
 
+from __future__ import annotations
+
+from abc import abstractmethod
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from scorematch.domains import Domain
+from scorematch._base import ScoreMatchingEstimator
+from scorematch._validation import check_count
+from scorematch.domains import Domain, NonNegative
 
 Doubles = NDArray[np.float64]
 
 
-def check_sample_arguments(n_samples: int, random_state: Any) -> np.random.RandomState:
-    """The generator; an error where `n_samples` is no count."""
-    if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-        raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}")
-    return check_random_state(random_state)
+class ExactSampler(ScoreMatchingEstimator):
+    """Base, beside another, of families that can be drawn from."""
+
+    @abstractmethod
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
+        """What gives n draws, before any truncation; an error where these parameters have no exact sampler."""
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
+        """Draw from the fitted distribution.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        random_state : int, RandomState or None
+            Seed or generator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Exact, independent draws. On ``NonNegative()`` by rejection, unless the class says otherwise.
+
+        Raises
+        ------
+        ValueError
+            Where the model has no exact sampler, as the class explains, or where rejection would keep fewer than one
+            draw in 100 000.
+        """
+        self._check_is_fitted()
+        return self._draw(check_count("n_samples", n_samples), check_random_state(random_state))
+
+    def _draw(self, n_samples: int, random: np.random.RandomState) -> Doubles:
+        """So many draws, in the domain."""
+        draw, domain = self._sampler(random), self._domain()
+        return reject(draw, domain, n_samples) if isinstance(domain, NonNegative) else draw(n_samples)
 
 
 def reject(draw: Callable[[int], Doubles], domain: Domain, n_samples: int) -> Doubles:

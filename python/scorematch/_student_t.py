@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -15,11 +15,13 @@ from scipy.special import gammaln
 from sklearn.utils import check_random_state
 
 from scorematch import _core
-from scorematch._base import Loss, ScoreMatchingEstimator
+from scorematch._base import Loss
 from scorematch._moments import Moments
 from scorematch._optimize import Settings, check_count, minimise, warn_unless_converged
+from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_parameter, check_positive_definite
-from scorematch.domains import Domain, NonNegative
+from scorematch._whole_data import WholeDataEstimator
+from scorematch.domains import Domain
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -37,7 +39,7 @@ COLLAPSED = 0.01
 START_ROWS, START_ROUNDS = 20_000, 20
 
 
-class StudentT(ScoreMatchingEstimator):
+class StudentT(ExactSampler, WholeDataEstimator):
     r"""Multivariate Student t distribution, with degrees of freedom given or estimated.
 
     .. math:: \log p(x) = -\tfrac12(\nu+d) \log\bigl(1 + q/\nu\bigr) + \text{const},
@@ -159,26 +161,7 @@ class StudentT(ScoreMatchingEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        """Draw from the fitted distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws. On ``NonNegative()`` by rejection; an error where fewer than one draw in 100 000
-            would be kept.
-        """
-        from scorematch._sampling import check_sample_arguments, reject
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         factor = np.linalg.cholesky(self.scale_)
 
         def draw(n: int) -> Doubles:
@@ -187,7 +170,7 @@ class StudentT(ScoreMatchingEstimator):
             shrink = np.maximum(random.chisquare(self.df_, size=n) / self.df_, np.finfo(float).tiny)
             return np.asarray(self.location_ + noise / np.sqrt(shrink)[:, None])
 
-        return reject(draw, self.domain, n_samples) if isinstance(self.domain, NonNegative) else draw(n_samples)
+        return draw
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from scorematch._closed_form import ClosedFormEstimator
 from scorematch._field import check_inside
 from scorematch._moments import Moments
 from scorematch._quadratic import QuadraticForm, SingularError, solve
+from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_parameter, check_samples, raw_sample_weight
 from scorematch.domains import Domain, Sphere
 
@@ -22,7 +24,7 @@ DIRECTIONS = ("joint", "mean")
 FEW_NUMBERS = 10_000
 
 
-class VonMisesFisher(ClosedFormEstimator):
+class VonMisesFisher(ExactSampler, ClosedFormEstimator):
     r"""Von Mises-Fisher distribution on the unit sphere in any dimension, fitted in closed form.
 
     .. math:: \log p(x) = \kappa\,\mu^\top x + \text{const}, \qquad \|x\| = 1
@@ -114,32 +116,15 @@ class VonMisesFisher(ClosedFormEstimator):
             "of the sphere. Use hessian_trace, the Laplace-Beltrami operator of log p"
         )
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        """Draw from the fitted distribution.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Exact, independent draws (SciPy's ``vonmises_fisher``).
-        """
+    def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         from scipy.stats import uniform_direction, vonmises_fisher
 
-        from scorematch._sampling import check_sample_arguments
-
-        self._check_is_fitted()
-        random = check_sample_arguments(n_samples, random_state)
-        if self.concentration_ == 0:
-            draws = uniform_direction(self.n_features_in_).rvs(n_samples, random_state=random)
-        else:
-            draws = vonmises_fisher(self.mean_direction_, self.concentration_).rvs(n_samples, random_state=random)
-        return np.asarray(draws).reshape(n_samples, self.n_features_in_)
+        law = (
+            uniform_direction(self.n_features_in_)
+            if self.concentration_ == 0
+            else vonmises_fisher(self.mean_direction_, self.concentration_)
+        )
+        return lambda n: np.asarray(law.rvs(n, random_state=random)).reshape(n, self.n_features_in_)
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

@@ -3,44 +3,15 @@
 #include "scorematch/minibatches.hpp"
 
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "check.hpp"
-#include "scorematch/levels.hpp"
+#include "this_level.hpp"
 
 namespace scorematch {
 namespace {
 
 using Doubles = std::vector<double>;
-
-const Backend* this_level() {
-    Level levels[max_levels];
-    const int n = all_levels(levels);
-    for (int i = 0; i < n; ++i)
-        if (std::strcmp(levels[i].backend->level, SCOREMATCH_NAME(SCOREMATCH_LEVEL)) == 0)
-            return levels[i].supported ? levels[i].backend : nullptr;
-    return nullptr;
-}
-
-template <class T>
-const Functions<T>& functions();
-template <>
-const Functions<float>& functions<float>() {
-    return this_level()->single_precision;
-}
-template <>
-const Functions<double>& functions<double>() {
-    return this_level()->double_precision;
-}
-
-template <class T>
-std::vector<T> numbers(index n, std::uint64_t seed) {
-    std::vector<T> list(static_cast<std::size_t>(n));
-    RandomStream random(seed, RandomUse::order_of_rows, 0);
-    for (T& x : list) x = static_cast<T>(std::ldexp(static_cast<double>(random.next() >> 11), -52) - 1);
-    return list;
-}
 
 template <class T>
 void test_gather() {

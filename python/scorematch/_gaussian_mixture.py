@@ -12,9 +12,9 @@ from sklearn.utils import check_random_state
 
 from scorematch import _core
 from scorematch._moments import Moments
-from scorematch._optimize import Settings, check_count, check_real, minimise, warn_unless_converged
+from scorematch._optimize import Settings, minimise, warn_unless_converged
 from scorematch._sampling import ExactSampler
-from scorematch._validation import Floats, check_parameter, check_positive_definite
+from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite, check_real
 from scorematch._whole_data import WholeDataEstimator
 from scorematch.domains import Domain
 from scorematch.weights import Weight

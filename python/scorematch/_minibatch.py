@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorematch import _constraints, _core
-from scorematch._optimize import STUCK, Minimum, check_count, check_flag, check_real, check_verbose
-from scorematch._validation import Floats
+from scorematch._optimize import STUCK, Minimum
+from scorematch._validation import Floats, check_count, check_flag, check_real, check_verbose
 
 Doubles = NDArray[np.float64]
 # Called after each epoch with its objective.

@@ -20,10 +20,7 @@ from scipy.linalg import eigh
 from scipy.optimize import OptimizeResult, brentq, minimize
 from sklearn.exceptions import ConvergenceWarning
 
-from scorematch._validation import check_count as check_count
-from scorematch._validation import check_flag as check_flag
-from scorematch._validation import check_real as check_real
-from scorematch._validation import check_verbose as check_verbose
+from scorematch._validation import check_count, check_real, check_verbose
 
 Doubles = NDArray[np.float64]
 Loss = Callable[[Doubles], tuple[float, Doubles]]

@@ -17,9 +17,9 @@ from sklearn.utils import check_random_state
 from scorematch import _core
 from scorematch._base import Loss
 from scorematch._moments import Moments
-from scorematch._optimize import Settings, check_count, minimise, warn_unless_converged
+from scorematch._optimize import Settings, minimise, warn_unless_converged
 from scorematch._sampling import ExactSampler
-from scorematch._validation import Floats, check_parameter, check_positive_definite
+from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite
 from scorematch._whole_data import WholeDataEstimator
 from scorematch.domains import Domain
 from scorematch.weights import Weight

@@ -206,7 +206,10 @@ def test_a_limit_of_iterations():
     [
         ({"gamma": np.eye(3)}, r"gamma must have shape \(2, 2\)"),
         ({"gamma": -np.eye(2)}, "negative on its diagonal; entry 0"),
-        ({"gamma": np.full((2, 2), np.nan)}, "negative on its diagonal"),
+        ({"gamma": np.array([[1.0, np.nan], [np.nan, 1.0]])}, "gamma must be finite; entry 1"),
+        ({"linear": np.array([0.0, np.nan])}, "linear must be finite; entry 1"),
+        ({"start": np.array([np.inf, 0.0])}, "start must be finite; entry 0"),
+        ({"penalty": np.array([np.nan, 0.0])}, "penalty must not be negative; entry 0"),
         ({"penalty": np.ones(3)}, r"penalty must have shape \(2,\)"),
         ({"penalty": np.array([0.0, -1.0])}, "penalty must not be negative; entry 1"),
         ({"start": np.ones(3)}, r"start must have shape \(2,\)"),

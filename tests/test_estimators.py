@@ -150,6 +150,16 @@ def test_bad_weights(model, data, weight, message):
         type(model)(**model.get_params()).fit(data, sample_weight=weight)
 
 
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e-25), (np.float64, 1e-160)])
+@each_model
+def test_columns_whose_squares_underflow(model, data, dtype, size):
+    if isinstance(model, VonMisesFisher):
+        pytest.skip("rows of length 1 are not small")
+    fresh = type(model)(**model.get_params())
+    with pytest.raises(ValueError, match=f"column 0 of X varies by .*underflow in {np.dtype(dtype)}; rescale"):
+        fresh.fit((data * size).astype(dtype))
+
+
 @each_model
 def test_a_fit_that_fails_leaves_the_model_as_it_was(model, data):
     fitted = type(model)(**model.get_params()).fit(data)

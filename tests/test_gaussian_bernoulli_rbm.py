@@ -109,6 +109,14 @@ PARAMS = {"components": W, "intercept_hidden": C, "intercept_visible": B}
         (lambda: GaussianBernoulliRBM(0).fit(X), "n_components must be an integer of at least 1"),
         (lambda: GaussianBernoulliRBM(300).fit(X), "n_components=300 needs at least 300 samples"),
         (lambda: GaussianBernoulliRBM(2).fit(np.ones((50, 2))), "every column is constant"),
+        (lambda: GaussianBernoulliRBM.from_params(**PARAMS, noise_variance=1e-320), "variance and its inverse"),
+        (lambda: GaussianBernoulliRBM.from_params(**PARAMS, log_noise_variance=800.0), r"a variance of exp\(800\)"),
+        (
+            lambda: GaussianBernoulliRBM.from_params(
+                **PARAMS | {"components": 1e200 * np.eye(2)}, noise_variance=1.0
+            ).sample(),
+            "components_ are so large",
+        ),
         (
             lambda: GaussianBernoulliRBM.from_params(
                 components=np.ones((17, 2)), intercept_hidden=np.zeros(17), intercept_visible=B, noise_variance=1.0
@@ -127,3 +135,13 @@ def test_from_params_takes_one_kind_of_noise_variance():
         GaussianBernoulliRBM.from_params(**PARAMS)
     with pytest.raises(TypeError, match=r"takes noise_variance.*or log_noise_variance"):
         GaussianBernoulliRBM.from_params(**PARAMS, noise_variance=1.0, log_noise_variance=0.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_float32_converges_where_no_step_can_be_told_from_rounding(seed):
+    rng = np.random.default_rng(seed)
+    X = (rng.standard_t(5, size=(3000, 3)) @ rng.normal(size=(3, 3))).astype(np.float32)
+    model = GaussianBernoulliRBM(3, random_state=0).fit(X)
+    assert model.converged_
+    _, gradient = model.loss_and_grad(model.theta_, X.astype(np.float64))
+    assert np.abs(gradient).max() < 1e-3 * X.shape[1] / X.var()

@@ -246,7 +246,7 @@ def test_overcomplete_optimum_is_stationary():
 
 
 def test_filters_of_natural_images():
-    """Twice as many as dimensions: none nearly equal, no coefficient near zero (Hyvärinen 2005, section 4.3)."""
+    """Twice as many as dimensions: none nearly equal, no coefficient near zero (Hyvärinen 2005, section 3.3)."""
     rng = np.random.default_rng(0)
     patches = []
     for image in load_sample_images().images:
@@ -383,7 +383,7 @@ def test_minibatches_count_rows():
 
 def test_limit_of_epochs():
     with pytest.warns(
-        ConvergenceWarning, match=r"did not converge in 3 epochs: .* max_epochs=3 .* Try a larger max_ep"
+        ConvergenceWarning, match=r"did not converge in 3 epochs: max_epochs=3 is too few .* Try a larger max_ep"
     ):
         model = ICA(random_state=0, batch_size=100, max_epochs=3).fit(mixed_logistic(500))
     assert not model.converged_
@@ -497,6 +497,22 @@ def test_dependent_columns():
         ICA().fit(np.ones((10, 2)))
 
 
+@pytest.mark.parametrize(("dtype", "ratio"), [(np.float32, 3e4), (np.float64, 1e12)])
+def test_columns_of_very_different_units(dtype, ratio):
+    """Units are nothing that the data lack a dimension for, and the sources come back from any."""
+    units = np.array([1.0, ratio, 1.0, 1 / ratio])
+    X = mixed_logistic(4000) * units
+    model = ICA(4, random_state=0).fit(X.astype(dtype))
+    assert amari_error(model.components_ * units, MIXING) < 0.08
+    # Without whitening, the column of the smallest units has most of the say; but there is a best model.
+    assert ICA(4, whiten=False, random_state=0).fit(X.astype(dtype)).converged_
+
+
+def test_principal_components_beyond_rounding():
+    with pytest.raises(ValueError, match=r"principal component 1 of X .* drowns in rounding.* Standardise them"):
+        ICA(2).fit(mixed_logistic(500)[:, :3] * [1.0, 1e12, 2.0])
+
+
 @pytest.mark.filterwarnings("ignore:the 5 columns of X are linearly dependent")
 def test_orthogonal_needs_as_many_dimensions():
     X = mixed_logistic(2000)
@@ -564,6 +580,8 @@ def test_progress(capsys):
         ({"orthogonal": True, "batch_size": 10}, "orthogonal=True does not go with batch_size"),
         ({"orthogonal": True, "n_components": 5}, "no more components than dimensions; got n_components=5"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"max_epochs": 0}, "max_epochs must be an integer of at least 1"),
+        ({"batch_size": 10, "max_iter": -1}, "max_iter must be an integer of at least 1"),
         ({"batch_size": 10, "learning_rate_init": 0.0}, "learning_rate_init must be positive"),
         ({"batch_size": 10, "validation_fraction": 2}, "validation_fraction must be a number between 0 and 1"),
         ({"early_stopping": True}, "early_stopping=True is for minibatches: pass batch_size"),
@@ -595,3 +613,27 @@ def test_wrong_options(options, message):
 def test_wrong_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         ICA.from_params(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"components": [[1.0, 0.0], [0.0, 1.0]], "coefficients": [2.0, -1.0]},
+            r"coefficients_\[1\] is -1: .* nothing",
+        ),
+        ({"components": [[1.0, 2.0], [2.0, 4.0]]}, r"shape \(2, 2\) and rank 1"),
+        ({"components": [[1.0, 2.0]]}, r"shape \(1, 2\) and rank 1"),
+    ],
+)
+def test_no_exact_sampler(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ICA.from_params(**parameters).sample()
+
+
+def test_batches_of_more_rows_than_there_are():
+    X = mixed_logistic(200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ten epochs are few
+        most, all_rows = (ICA(batch_size=size, max_epochs=10, random_state=0).fit(X) for size in (10**30, 200))
+    np.testing.assert_array_equal(most.theta_, all_rows.theta_)

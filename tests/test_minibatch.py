@@ -438,12 +438,15 @@ def test_units_do_not_matter():
 
 def test_limit_of_epochs():
     problem = Problem(2000)
-    minimum = problem.minimise(max_epochs=12, learning_rate_init=1e-3)
+    minimum = problem.minimise(max_epochs=12, n_iter_no_change=5, learning_rate_init=1e-3)
     assert not minimum.converged
     assert minimum.n_iter == 12
     with pytest.warns(ConvergenceWarning, match=r"ICA did not converge in 12 epochs: the objective was still falling"):
         warn_unless_converged("ICA", minimum, "a larger max_epochs")
-    assert problem.minimise(max_epochs=1).n_iter == 1
+    one = problem.minimise(max_epochs=1)
+    assert one.n_iter == 1
+    with pytest.warns(ConvergenceWarning, match="max_epochs=1 is too few to tell whether the objective has settled"):
+        warn_unless_converged("ICA", one, "a larger max_epochs")
     # What there was time for was used: it ends lower than where it began.
     assert minimum.objective < problem.loss()(problem.start)[0]
 

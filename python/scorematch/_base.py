@@ -334,6 +334,14 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
             self.__dict__.update(before)
             raise
 
+    def _check_objective(self) -> None:
+        """An error where data are of a size with which it cannot be worked out."""
+        if not np.isfinite(self.objective_):
+            raise ValueError(
+                f"the objective at the estimate is {self.objective_}: it is of the size of 1/X², which is out of the "
+                "range of the float type for columns that are so small or so large. Rescale X"
+            )
+
     def _set_theta(self, theta: NDArray[np.float64]) -> None:
         self.theta_ = np.ascontiguousarray(theta, dtype=np.float64)
         self._set_params_from_theta()

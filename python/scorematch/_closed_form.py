@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scorematch._base import ScoreMatchingEstimator
 from scorematch._quadratic import QuadraticForm
-from scorematch._validation import Floats, check_sample_weight, raw_sample_weight
+from scorematch._validation import Floats, check_not_tiny, check_sample_weight, raw_sample_weight
 
 Doubles = NDArray[np.float64]
 
@@ -145,6 +145,8 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         self._check_options()
         earlier = getattr(self, "_moments", None)
         X, raw_weight = self._training_samples(X, sample_weight, reset=earlier is None)
+        if self._family:  # others have their statistics from the user, of a size of their own
+            check_not_tiny(X)
         sums = self._sums(X, check_sample_weight(raw_weight, len(X)), earlier)
         if raw_weight is not None:  # the checked ones have mean 1
             sums = sums.times(float(np.mean(raw_weight)))
@@ -157,4 +159,5 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
             raise ValueError(f"{name} needs at least 2 samples; got n_samples = 1")
         self.converged_, self.n_iter_ = True, 1
         self._estimate(sums)
+        self._check_objective()
         self._moments, self._kind = sums, kind

@@ -22,6 +22,8 @@ from scorematch.weights import Weight
 Doubles = NDArray[np.float64]
 # Hidden units whose states the exact sampler enumerates at most.
 MOST_ENUMERATED = 16
+# The logarithm of the noise variance is smaller in size, so that its square and the inverse of that do not overflow.
+MOST_LOG_VARIANCE = 350.0
 # A noise variance below this share of the data's variance has collapsed.
 COLLAPSED = 1e-8
 
@@ -231,8 +233,11 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     def _state_probabilities(self, states: NDArray[np.int_]) -> Doubles:
         """Of all states h on all of space: proportional to exp(cᵀh + (‖b + Wᵀh‖² − ‖b‖²)/2σ²)."""
         W, b, variance = self.components_, self.intercept_visible_, self.noise_variance_
-        log_weights = states @ (self.intercept_hidden_ + W @ b / variance)
-        log_weights += np.einsum("si,si->s", states @ (W @ W.T / (2 * variance)), states)
+        with np.errstate(over="ignore", invalid="ignore"):
+            log_weights = states @ (self.intercept_hidden_ + W @ b / variance)
+            log_weights += np.einsum("si,si->s", states @ (W @ W.T / (2 * variance)), states)
+        if not np.isfinite(log_weights).all():
+            raise ValueError("components_ are so large, or noise_variance_ so small, that probabilities overflow")
         weights = np.exp(log_weights - log_weights.max())
         return np.asarray(weights / weights.sum())
 
@@ -267,6 +272,12 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
                 "log_noise_variance, which is then part of theta_"
             )
         noise = 0.0 if logarithm is None else float(check_parameter("log_noise_variance", logarithm, ()))
+        log_variance = noise if logarithm is not None else np.log(self.noise_variance)
+        if not abs(log_variance) < MOST_LOG_VARIANCE:
+            raise ValueError(
+                f"the noise variance and its inverse must be finite, and their squares; got a variance of "
+                f"exp({log_variance:.6g})"
+            )
         return d, self._joined(components, hidden, visible, noise)
 
     def _set_params_from_theta(self) -> None:

@@ -195,11 +195,13 @@ class ICA(ExactSampler, IndependentExperts):
         self.verbose = verbose
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
-        m, d = self.components_.shape
-        if m != d or np.linalg.matrix_rank(self.components_) < d or (self.coefficients_ <= 0).any():
+        m = len(self.components_)
+        self._check_square()
+        if (self.coefficients_ <= 0).any():
+            k = int(np.argmin(self.coefficients_))
             raise ValueError(
-                "an exact sampler of ICA needs as many independent components as columns, and positive coefficients; "
-                f"components_ is of shape ({m}, {d})"
+                f"coefficients_[{k}] is {self.coefficients_[k]:.6g}: there is nothing to draw from, since the density "
+                "has no finite integral unless every coefficient is positive"
             )
         # If y ~ Beta(a, a), then ½ log(y / (1 − y)) has a density proportional to cosh(s)^(−2a).
         power, rate = (1.0, 1.0) if self.nonlinearity == "logcosh" else (2.0, np.pi / (2 * np.sqrt(3)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scorematch import _core
 from scorematch._minibatch import MinibatchSettings, minimise_in_minibatches
 from scorematch._optimize import Loss, Minimum, Settings, Variables, best_of, minimise
-from scorematch._validation import Floats, check_flag
+from scorematch._validation import Floats
 from scorematch._whole_data import WholeDataEstimator
 
 Doubles = NDArray[np.float64]
@@ -43,16 +43,10 @@ class IterativeEstimator(WholeDataEstimator):
 
     def _settings(self) -> Settings | MinibatchSettings:
         """The options of the optimiser, checked."""
-        check_flag("early_stopping", self.early_stopping)
-        if self.batch_size is None:
-            if self.early_stopping:
-                raise ValueError(
-                    "early_stopping=True is for minibatches: pass batch_size. Without it, all rows are used at once, "
-                    "and none are held out"
-                )
-            return Settings(self.tol, self.max_iter, self.verbose)
-        return MinibatchSettings(
-            self.batch_size,
+        # Those of the optimiser that is not used are checked too: a slip in them is a slip.
+        all_rows = Settings(self.tol, self.max_iter, self.verbose)
+        minibatches = MinibatchSettings(
+            1 if self.batch_size is None else self.batch_size,
             self.learning_rate_init,
             self.max_epochs,
             self.early_stopping,
@@ -61,6 +55,14 @@ class IterativeEstimator(WholeDataEstimator):
             self.tol,
             self.verbose,
         )
+        if self.batch_size is not None:
+            return minibatches
+        if self.early_stopping:
+            raise ValueError(
+                "early_stopping=True is for minibatches: pass batch_size. Without it, all rows are used at once, and "
+                "none are held out"
+            )
+        return all_rows
 
     def _first_remedy(self) -> str:
         """What to try first where a fit has not converged."""

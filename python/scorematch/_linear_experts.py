@@ -108,6 +108,16 @@ class IndependentExperts(LinearExperts):
     def _start_of_the_rest(self, n_components: int) -> Doubles:
         """What of θ follows the components, at the start; sets what `_constants` needs."""
 
+    def _check_square(self) -> None:
+        """An error where components are not sources that can be drawn one by one."""
+        m, d = self.components_.shape
+        rank = int(np.linalg.matrix_rank(self.components_))
+        if m != d or rank < d:
+            raise ValueError(
+                f"an exact sampler of {type(self).__name__} needs as many independent components as columns; "
+                f"components_ is of shape ({m}, {d}) and rank {rank}"
+            )
+
     def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
         """Which component is about to run off to infinity, in words; empty where none is."""
         with np.errstate(over="ignore", invalid="ignore"):
@@ -182,7 +192,8 @@ class IndependentExperts(LinearExperts):
                 stacklevel=3,
             )
             return
-        remedies = f"{self._first_remedy()}, whiten=True, or more starts (n_init)"
+        whitening = "" if self.whiten or isinstance(self._domain(), NonNegative) else "whiten=True, "
+        remedies = f"{self._first_remedy()}, {whitening}or more starts (n_init)"
         warn_unless_converged(type(self).__name__, minimum, remedies)
 
 

@@ -88,7 +88,7 @@ def minimise_in_minibatches(
         start,
         scale,
         unit,
-        settings.batch_size,
+        min(settings.batch_size, len(X)),
         seed,
         rows,
         None,
@@ -122,7 +122,13 @@ def minimise_in_minibatches(
         theta = best_theta
     if not reason and not rates.settled:
         what = "the objective" if score is None else "the score of the held-out rows"
-        reason = f"{what} was still falling when the limit max_epochs={settings.max_epochs} came near"
+        limit = f"max_epochs={settings.max_epochs}"
+        reason = f"{what} was still falling when the limit {limit} came near"
+        if not rates.can_settle:
+            reason = (
+                f"{limit} is too few to tell whether {what} has settled: it takes more than "
+                f"n_iter_no_change={settings.n_iter_no_change} epochs, and some for the learning rate to fall"
+            )
 
     loss = _core.Loss(family, X, sample_weight, field, n_threads)
 
@@ -157,6 +163,11 @@ class _LearningRates:
         self.epoch = 0
         self.best, self.n_no_change = math.inf, 0
         self.settled = False
+
+    @property
+    def can_settle(self) -> bool:
+        """Whether there is time enough to find that out. (The first epoch has nothing to be compared with.)"""
+        return self.settings.n_iter_no_change < self.settings.max_epochs - self.n_falling
 
     @property
     def done(self) -> bool:

@@ -299,7 +299,7 @@ class _Descent:
         elif self.n_iter >= self.settings.max_iter:
             cause = f"the limit max_iter={self.settings.max_iter} was reached"
         # Below this, differences of the objective drown in rounding: that of its double, and that of the data's type.
-        elif steepest <= max(100 * float(np.sqrt(np.finfo(float).eps * size)), 1e3 * self.eps * size):
+        elif steepest <= float(np.sqrt(size * max(1e4 * np.finfo(float).eps, self.eps))):
             return ""
         else:
             cause = "no step leads further down"

@@ -61,7 +61,8 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         Limit of the iterations of one start, where all rows are used at once.
     batch_size : int, optional
         Number of rows of a minibatch, for Adam; with None, L-BFGS on all rows at once. For many rows and components,
-        some hundreds are several times as fast and differ by less than the statistical error.
+        some hundreds are several times as fast and differ by less than the statistical error, but for components that
+        are nearly Gaussian, see the notes.
     learning_rate_init : float, default=0.01
         The learning rate on minibatches, in units of W on whitened data. It is kept until the objective has settled,
         and then falls to 0.
@@ -125,7 +126,9 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
     densities proportional to :math:`(1+\tfrac12 s^2)^{-\alpha_k}`, of finite integral. Otherwise it is an error.
 
     On minibatches the rows come in a new random order in each epoch, and Adam (Kingma and Ba 2015) goes on until the
-    objective has settled, see :class:`ICA`. The same `random_state` gives the same bits on any number of threads.
+    objective has settled, see :class:`ICA`. The same `random_state` gives the same bits on any number of threads. Where
+    a component is nearly Gaussian, the way to a large exponent is long and hardly slopes: Adam takes it to have settled
+    at some tens, which costs a little more of the objective than its statistical error. L-BFGS goes all the way.
 
     References
     ----------
@@ -201,12 +204,7 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         self.verbose = verbose
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
-        m, d = self.components_.shape
-        if m != d or np.linalg.matrix_rank(self.components_) < d:
-            raise ValueError(
-                "an exact sampler of ProductOfStudentT needs as many independent components as columns; components_ "
-                f"is of shape ({m}, {d})"
-            )
+        self._check_square()
         if not (self.exponents_ > 0.5).all():
             k = int(np.argmin(self.exponents_))
             raise ValueError(
@@ -216,8 +214,8 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
 
         def draw(n: int) -> Doubles:
             # Given a Gamma variable γ of shape α − ½, a normal of variance 1/γ: integrated, (1 + ½s²)^(−α).
-            precision = random.standard_gamma(self.exponents_ - 0.5, size=(n, m))
-            sources = random.standard_normal((n, m)) / np.sqrt(precision)
+            precision = random.standard_gamma(self.exponents_ - 0.5, size=(n, len(self.exponents_)))
+            sources = random.standard_normal(precision.shape) / np.sqrt(precision)
             return np.asarray(self.mean_ + np.linalg.solve(self.components_, sources.T).T)
 
         return draw

@@ -143,6 +143,20 @@ def check_positive_definite(name: str, matrix: NDArray[np.float64]) -> NDArray[n
     return matrix
 
 
+def check_not_tiny(X: Floats) -> None:
+    """An error where a column varies so little, on some rows, that its squares underflow in the float type of X."""
+    rows = X[:: max(1, len(X) // 256)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges = np.ptp(rows, axis=0)
+    tiny = (ranges > 0) & (ranges < 100 * np.sqrt(np.finfo(X.dtype).tiny))
+    if tiny.any():
+        column = int(np.argmax(tiny))
+        raise ValueError(
+            f"column {column} of X varies by {ranges[column]:.3g}, so little that its squares underflow in {X.dtype}; "
+            "rescale it"
+        )
+
+
 def check_count(name: str, value: object, lowest: int = 1) -> int:
     """An integer not below `lowest`."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < lowest:

@@ -54,13 +54,13 @@ def prepare(
         return Prepared(data, moments.mean, matrix, second, scales, _some_rows(data, sample_weight))
     second = moments.second_about_zero
     d = len(second)
-    rank = _rank(second, moments)
+    scales = np.sqrt(np.diagonal(second))
+    rank = _rank(_over_scales(second, scales), moments)
     if rank < d:
         raise ValueError(
             f"the objective has no lower bound: the {d} columns of X are linearly dependent, or there are too few "
             f"rows; the rank is {rank}. Pass whiten=True with n_components={max(rank, 1)}, or drop columns"
         )
-    scales = np.sqrt(np.diagonal(second))
     return Prepared(X, np.zeros(d), np.eye(d), second, scales, _some_rows(X, sample_weight))
 
 
@@ -81,11 +81,12 @@ def _some_rows(X: Floats, sample_weight: Doubles | None) -> Floats:
 def _whitening(moments: Moments, n_components: int | None) -> Doubles:
     """The matrix that makes the covariance of the first principal components the identity."""
     covariance = moments.covariance
-    eigenvalues, vectors = eigh(covariance)
-    eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
-    # Signs that rounding cannot turn, so that the starts depend on the data alone.
-    vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(vectors))])
-    rank, d = _rank(covariance, moments), len(covariance)
+    d = len(covariance)
+    spreads = np.sqrt(np.maximum(np.diagonal(covariance), 0))
+    spreads[moments.constant_columns()] = 0
+    # Units are no matter for how many dimensions there are: correlations tell.
+    correlation = _over_scales(covariance, spreads)
+    rank = _rank(correlation, moments)
     if rank == 0:
         raise ValueError("X has no variation: every column is constant")
     wanted = d if n_components is None else min(n_components, d)
@@ -107,7 +108,35 @@ def _whitening(moments: Moments, n_components: int | None) -> Doubles:
             stacklevel=6,
         )
     kept = min(wanted, rank)
-    return np.asarray((vectors[:, :kept] / np.sqrt(eigenvalues[:kept])).T)
+    if kept == rank:  # nothing is left out, and whatever makes the covariance the identity will do
+        values, vectors = _principal(correlation, kept)
+        return np.asarray((vectors / np.sqrt(values)).T * _inverse(spreads))
+    values, vectors = _principal(covariance, kept)
+    if values[-1] <= d * np.finfo(float).eps * values[0]:
+        raise ValueError(
+            f"principal component {kept - 1} of X is so much smaller than the first that it drowns in rounding: the "
+            "columns have very different scales. Standardise them, or take fewer components"
+        )
+    return np.asarray((vectors / np.sqrt(values)).T)
+
+
+def _principal(matrix: Doubles, n: int) -> tuple[Doubles, Doubles]:
+    """The n largest eigenvalues in descending order, and their eigenvectors as columns."""
+    values, vectors = eigh(matrix)
+    values, vectors = values[::-1][:n], vectors[:, ::-1][:, :n]
+    # Signs that rounding cannot turn, so that the starts depend on the data alone.
+    return values, vectors * np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(n)])
+
+
+def _inverse(scales: Doubles) -> Doubles:
+    """One over each; 0 for 0."""
+    return np.divide(1.0, scales, out=np.zeros_like(scales), where=scales > 0)
+
+
+def _over_scales(second: Doubles, scales: Doubles) -> Doubles:
+    """The matrix with rows and columns over their scales, 0 where these are 0."""
+    inverse = _inverse(scales)
+    return second * inverse * inverse[:, None]
 
 
 def _rank(second: Doubles, moments: Moments) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scorematch._base import ScoreMatchingEstimator
-from scorematch._validation import Floats, check_sample_weight
+from scorematch._validation import Floats, check_not_tiny, check_sample_weight
 
 
 class WholeDataEstimator(ScoreMatchingEstimator):
@@ -39,6 +39,8 @@ class WholeDataEstimator(ScoreMatchingEstimator):
         with self._all_or_nothing():
             self._field()
             X = self._check_samples(X, reset=True)
+            check_not_tiny(X)
             self._fit(X, check_sample_weight(sample_weight, len(X)))
             self._set_theta(self.theta_)
+            self._check_objective()
         return self

@@ -1,12 +1,14 @@
 """Restricted Boltzmann machines: the mixture that they are, recovery, samples, and what has no answer."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal
 from scorematch import GaussianBernoulliRBM
+from sklearn.exceptions import ConvergenceWarning
 
 W = np.array([[3.0, 1.0], [-1.0, 2.0]])
 C, B, VARIANCE = np.array([-2.0, -1.0]), np.array([0.0, 1.0]), 0.8
@@ -40,16 +42,59 @@ def test_samples_have_the_moments_of_the_mixture():
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.06)
 
 
+def aligned(model):
+    """Filters and both intercepts with the hidden units, and the names of their states, as in the true model.
+
+    log(1 + eᵘ) = u + log(1 + e⁻ᵘ): the machine is the same with −w, −c and b + w in the place of w, c and b.
+    """
+
+    def renamed(order, signs):
+        components, hidden = model.components_[list(order)], model.intercept_hidden_[list(order)]
+        visible = model.intercept_visible_ + components[signs < 0].sum(axis=0)
+        return signs[:, None] * components, signs * hidden, visible
+
+    names = itertools.product(itertools.permutations(range(2)), map(np.array, itertools.product([1, -1], repeat=2)))
+    return min((renamed(*name) for name in names), key=lambda found: np.abs(found[0] - W).max())
+
+
 @pytest.mark.parametrize("noise_variance", ["fit", VARIANCE])
 def test_recovery(noise_variance):
     """Up to the order of the hidden units, and which of their two states is called 1."""
-    X = TRUE.sample(40_000, random_state=1)
+    X = TRUE.sample(200_000, random_state=1)
     model = GaussianBernoulliRBM(2, noise_variance=noise_variance, n_init=3, random_state=0).fit(X)
     assert model.converged_
     assert model.noise_variance_ == pytest.approx(VARIANCE, rel=0.05)
     assert model.score(X) >= TRUE.score(X) - 1e-9
-    x = X[:200]
-    np.testing.assert_allclose(model.score_function(x), TRUE.score_function(x), atol=0.35)
+    for found, true in zip(aligned(model), (W, C, B), strict=True):
+        np.testing.assert_allclose(found, true, atol=0.1)
+
+
+def test_the_best_of_several_starts_is_kept():
+    """The starts are those that the same random numbers give one by one, of which only the second finds the best."""
+    X = TRUE.sample(3000, random_state=0)
+    random = np.random.RandomState(4)
+    ones = [GaussianBernoulliRBM(2, random_state=random).fit(X) for _ in range(3)]
+    assert ones[1].objective_ < min(ones[0].objective_, ones[2].objective_) - 0.01
+    best = GaussianBernoulliRBM(2, n_init=3, random_state=4).fit(X)
+    assert best.theta_.tobytes() == ones[1].theta_.tobytes()
+    assert (best.objective_, best.n_iter_) == (ones[1].objective_, ones[1].n_iter_)
+
+
+@pytest.mark.parametrize("unit", [1e-4, 1e4])
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [({}, 1e-4), ({"batch_size": 256, "max_epochs": 20, "n_iter_no_change": 3}, 1e-12)],
+    ids=["all-rows", "minibatches"],
+)
+def test_units_do_not_matter(options, tolerance, unit):
+    """Nor for how long the search takes: what the optimiser sees is the same, up to rounding."""
+    X = TRUE.sample(3000, random_state=0)
+    one, other = (GaussianBernoulliRBM(2, random_state=0, **options).fit(rows) for rows in (X, unit * X))
+    np.testing.assert_allclose(other.components_ / unit, one.components_, atol=tolerance)
+    np.testing.assert_allclose(other.intercept_hidden_, one.intercept_hidden_, atol=tolerance)
+    np.testing.assert_allclose(other.intercept_visible_ / unit, one.intercept_visible_, atol=tolerance)
+    assert other.noise_variance_ / unit**2 == pytest.approx(one.noise_variance_, abs=tolerance)
+    assert abs(other.n_iter_ - one.n_iter_) <= 0.1 * one.n_iter_
 
 
 def test_transform_gives_the_conditional_probabilities():
@@ -84,6 +129,45 @@ def test_far_from_the_origin():
     far = GaussianBernoulliRBM(2, random_state=0).fit(X + 1e4)
     np.testing.assert_allclose(far.intercept_visible_ - 1e4, near.intercept_visible_, atol=1e-3)
     np.testing.assert_allclose(far.score_function(X[:50] + 1e4), near.score_function(X[:50]), atol=1e-3)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e4])
+def test_float32_loses_nothing_far_from_the_origin(offset):
+    """All that is worked out of float32 data is as exact as near the origin."""
+    X = (TRUE.sample(500, random_state=0) + offset).astype(np.float32)
+    far = GaussianBernoulliRBM.from_params(
+        components=W,
+        intercept_hidden=C - W.sum(axis=1) * offset / VARIANCE,
+        intercept_visible=B + offset,
+        noise_variance=VARIANCE,
+    )
+    near = X.astype(np.float64) - offset
+    for method in ("score_function", "hessian_diagonal", "hyvarinen_score", "unnormalized_log_density", "transform"):
+        found, expected = getattr(far, method)(X), getattr(TRUE, method)(near)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max(), err_msg=method)
+    loss, gradient = far.loss_and_grad(far.theta_, X)
+    expected_loss, expected_gradient = TRUE.loss_and_grad(TRUE.theta_, near)
+    # With c held in its place at the origin, w pulls at it with a lever of the length of the offset.
+    expected_gradient[: W.size] += np.repeat(expected_gradient[W.size : W.size + len(C)], 2) * offset / VARIANCE
+    assert loss == pytest.approx(expected_loss, rel=1e-6)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-6 * np.abs(expected_gradient).max())
+
+
+@pytest.mark.parametrize("options", [{"max_iter": 3}, {"batch_size": 1000, "max_epochs": 3}])
+def test_fit_does_not_copy_the_data(options):
+    X = np.asarray(TRUE.sample(200_000, random_state=0) + 10.0)
+    model = GaussianBernoulliRBM(2, random_state=0, n_jobs=1, **options)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X[:100])  # what is imported on the way is not counted
+    tracemalloc.start()
+    try:
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 0.1 * X.nbytes
 
 
 def test_collapse_is_told():

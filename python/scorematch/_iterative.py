@@ -78,6 +78,7 @@ class IterativeEstimator(WholeDataEstimator):
         scale: Doubles,
         unit: float,
         random: np.random.RandomState,
+        origin: Doubles | None = None,
         fault: Callable[[Doubles], str] = lambda _: "",
         variables: Variables | None = None,
         unit_rows: tuple[int, int] = (0, 0),
@@ -86,12 +87,13 @@ class IterativeEstimator(WholeDataEstimator):
         """The best minimum over all starts, by L-BFGS or on minibatches as the options say.
 
         Sets `converged_`, `n_iter_` and `history_`. The arguments are those of `minimise`. `random` gives the order of
-        the rows of minibatches; starts may draw from it too. L-BFGS goes in `variables`; minibatches go in θ itself and
-        keep what `unit_rows` and `n_positive` say of it (see `minimise_in_minibatches`).
+        the rows of minibatches; starts may draw from it too. The family sees X − `origin`, without a copy. L-BFGS goes
+        in `variables`; minibatches go in θ itself and keep what `unit_rows` and `n_positive` say of it (see
+        `minimise_in_minibatches`).
         """
         settings, field, n_threads = self._settings(), self._field(), self._threads()
         if isinstance(settings, Settings):
-            loss: Loss = _core.Loss(family, X, sample_weight, field, n_threads)
+            loss: Loss = _core.Loss(family, X, sample_weight, field, n_threads, origin)
             theta_of: Callable[[Doubles], Doubles] = np.asarray
             if variables is not None:
                 loss, theta_of, starts = variables.loss(loss), variables.theta, map(variables.of, starts)
@@ -116,6 +118,7 @@ class IterativeEstimator(WholeDataEstimator):
                 unit=unit,
                 settings=settings,
                 n_threads=n_threads,
+                origin=origin,
                 fault=fault,
                 unit_rows=unit_rows,
                 n_positive=n_positive,

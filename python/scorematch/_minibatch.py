@@ -66,6 +66,7 @@ def minimise_in_minibatches(
     settings: MinibatchSettings,
     seed: int,
     n_threads: int,
+    origin: Doubles | None = None,
     fault: Callable[[Doubles], str] = lambda _: "",
     number: int = 0,
     unit_rows: tuple[int, int] = (0, 0),
@@ -75,8 +76,9 @@ def minimise_in_minibatches(
 
     θ = scale·φ and J/unit are what the optimiser sees, so that one learning rate suits data in any units. A descent
     that runs into a `fault` is given up, and its start returned. The same seed gives the same bits, on any number of
-    threads. `number` tells starts apart in the progress. `unit_rows` is the shape of a matrix with which θ/scale begins
-    and whose rows have length 1 and keep it; the last `n_positive` entries of θ are positive, and φ is their logarithm.
+    threads. The family sees X − `origin`. `number` tells starts apart in the progress. `unit_rows` is the shape of a
+    matrix with which θ/scale begins and whose rows have length 1 and keep it; the last `n_positive` entries of θ are
+    positive, and φ is their logarithm.
     """
     rows, held_out = _split(len(X), sample_weight, settings, seed)
     batches = _core.Minibatches(
@@ -91,11 +93,11 @@ def minimise_in_minibatches(
         min(settings.batch_size, len(X)),
         seed,
         rows,
-        None,
+        origin,
         unit_rows,
         n_positive,
     )
-    score = None if held_out is None else _held_out_score(family, X, sample_weight, field, held_out, n_threads)
+    score = None if held_out is None else _held_out_score(family, X, sample_weight, field, held_out, n_threads, origin)
     rates = _LearningRates(settings)
     theta, best_theta, best_score = start, start, math.inf
     history: list[float] = []
@@ -130,7 +132,7 @@ def minimise_in_minibatches(
                 f"n_iter_no_change={settings.n_iter_no_change} epochs, and some for the learning rate to fall"
             )
 
-    loss = _core.Loss(family, X, sample_weight, field, n_threads)
+    loss = _core.Loss(family, X, sample_weight, field, n_threads, origin)
 
     def steepest(theta: Doubles) -> float:
         return _steepest(theta, loss(theta)[1] * scale / unit, scale, unit_rows, n_positive)
@@ -217,13 +219,14 @@ def _held_out_score(
     field: _core.Field,
     rows: NDArray[np.intp],
     n_threads: int,
+    origin: Doubles | None,
 ) -> Callable[[Doubles], float]:
     """The mean Hyvärinen score of some rows, as a function of θ."""
     some = X[rows]
     weight = None if sample_weight is None else sample_weight[rows]
 
     def score(theta: Doubles) -> float:
-        terms = _core.evaluate(family, theta, some, field, ["norm_term", "hessian_term"], n_threads)
+        terms = _core.evaluate(family, theta, some, field, ["norm_term", "hessian_term"], n_threads, origin)
         rho = terms["norm_term"].astype(np.float64) + terms["hessian_term"]
         return float(np.average(rho, weights=weight))
 

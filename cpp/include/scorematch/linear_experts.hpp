@@ -2,6 +2,9 @@
 // products of experts and restricted Boltzmann machines share: filters V (m,d) with rows v_k, offsets c, coefficients
 // α, and an isotropic Gaussian base of precision p and centre b.
 //
+// The engine hands out samples about b where there is a base: δ = x − b and u = Vδ + (c + Vb), with the sum in brackets
+// in double, so that nothing is lost for data far from the origin. Without a base b = 0 and δ = x.
+//
 // A model says what G is,
 //
 //     template <class T> static Pack<T> value(Pack<T> u);         // G
@@ -15,31 +18,31 @@
 //
 // With g′ = G′(u), g″ = G″(u), g‴ = G‴(u) a component in a row:
 //
-//     ψ = −p(x − b) + Vᵀ(α∘g′),    tr ∇ψ = −pd + Σ_k α_k ‖v_k‖² g″_k,    diag ∇ψ = −p + (V∘V)ᵀ(α∘g″).
+//     ψ = −pδ + Vᵀ(α∘g′),    tr ∇ψ = −pd + Σ_k α_k ‖v_k‖² g″_k,    diag ∇ψ = −p + (V∘V)ᵀ(α∘g″).
 //
 // The way back from the cotangents y of ψ and κ of the curvature, with z = Vy and r = (V∘V)κ (trace: r_k = ‖v_k‖² κ):
 //
-//     ∂/∂v_k = α_k Σ [g′_k y + h_k x + 2 g″_k κ∘v_k],    h_k = z_k g″_k + r_k g‴_k,
-//     ∂/∂c_k = α_k Σ h_k,    ∂/∂α_k = Σ [z_k g′_k + r_k g″_k],    ∂/∂b = p Σ y,    ∂/∂p = −Σ [yᵀ(x − b) + Σ_j κ_j].
+//     ∂/∂v_k = α_k [Σ (g′_k y + h_k δ + 2 g″_k κ∘v_k) + b Σ h_k],    h_k = z_k g″_k + r_k g‴_k,
+//     ∂/∂c_k = α_k Σ h_k,    ∂/∂α_k = Σ [z_k g′_k + r_k g″_k],    ∂/∂b = p Σ y,    ∂/∂p = −Σ [yᵀδ + Σ_j κ_j].
 //
-// On ℝᵈ, y = weight·ψ and κ = weight. Then z = weight·q with q = Vψ. Since V(x − b) = u − c − Vb,
+// On ℝᵈ, y = weight·ψ and κ = weight. Then z = weight·q with q = Vψ. With s = Vδ, which is u less what it is at b,
 //
-//     q = −p(u − c − Vb) + K g′,    K = VVᵀ diag(α),
+//     q = −ps + K g′,    K = VVᵀ diag(α),
 //
-// so that ψ itself is not needed, base or no base: with e = −ψᵀ(x − b) = p‖x − b‖² − (α∘g′)ᵀ(u − c − Vb),
+// so that ψ itself is not needed, base or no base: with e = −ψᵀδ = p‖δ‖² − (α∘g′)ᵀs,
 //
 //     ½‖ψ‖² = ½ p e + ½ (α∘g′)ᵀq.
 //
-// And Σ g′yᵀ = S diag(α) V − p Σ weight·g′(x − b)ᵀ with S = Σ weight·g′g′ᵀ, of which half is enough; of the last term
-// the part in x joins that of h, which becomes
+// And Σ g′yᵀ = S diag(α) V − p Σ weight·g′δᵀ with S = Σ weight·g′g′ᵀ, of which half is enough; the last term joins that
+// of h:
 //
-//     h_k = weight·(q_k g″_k + ‖v_k‖² g‴_k − p g′_k),    ∂/∂v_k = α_k [S diag(α) V + Σ h xᵀ + p Σ weight·g′ bᵀ + …]_k,
+//     Σ (g′yᵀ + hδᵀ) = S diag(α) V + Σ (h − p weight·g′)δᵀ.
 //
-// and the sums for c, b and p are Σ (h_k + p weight·g′_k), Σ y = −p Σ weight·(x − b) + Vᵀ(α∘Σ weight·g′), and
-// Σ weight·(e − d). Products a tile, in units of m·d multiplications:
+// The sums for b and p are Σ y = −p Σ weight·δ + Vᵀ(α∘Σ weight·g′) and Σ weight·(e − d). Products a tile, in units of
+// m·d multiplications:
 //
-//     by ψ   Vx, ψ, z, Σ g′yᵀ, Σ h xᵀ               5
-//     by K   Vx, Kg′ (m/d), S (m/2d), Σ h xᵀ        2 + 3m/2d
+//     by ψ   Vδ, ψ, z, Σ g′yᵀ, Σ hδᵀ               5
+//     by K   Vδ, Kg′ (m/d), S (m/2d), Σ hδᵀ        2 + 3m/2d
 //
 // so K pays as long as m < 2d. Its price: (α∘g′)ᵀKg′ has an error of about ε‖V‖²‖α∘g′‖² instead of ε‖ψ‖²: nothing for
 // data of about unit covariance, digits in the number of the condition of V at worst. Sums that an optimiser sees go by
@@ -89,6 +92,8 @@ class LinearExperts final : public Density<T> {
 
     double cost() const noexcept override { return static_cast<double>(m_) * (10.0 * static_cast<double>(d_) + 60.0); }
 
+    const double* centre() const noexcept override { return Model::has_base ? at_.centre.data() : nullptr; }
+
     // g′, the keys, g″ or r, and z.
     index workspace_rows() const noexcept override { return 4 * m_; }
 
@@ -102,8 +107,8 @@ class LinearExperts final : public Density<T> {
             }
         for (index j = 0; Model::has_base && j < d_; ++j)
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pack<T> off = load(tile.x[j] + l) - constants_.centre[j];
-                store<T>(out + l, load(out + l) - T(0.5) * constants_.precision * off * off);
+                const Pack<T> delta = load(tile.x[j] + l);
+                store<T>(out + l, load(out + l) - T(0.5) * constants_.precision * delta * delta);
             }
     }
 
@@ -158,7 +163,7 @@ class LinearExperts final : public Density<T> {
                 Pack<T> score{}, precision{};
                 for (index l = 0; l < tile.lanes; l += pack_size<T>) {
                     score += load(y[j] + l);
-                    precision += load(y[j] + l) * (load(tile.x[j] + l) - constants_.centre[j]);
+                    precision += load(y[j] + l) * load(tile.x[j] + l);
                     if (!trace || j == 0) precision += n_traces * load(kappa[j] + l);
                 }
                 in.score[j] += static_cast<double>(sum_lanes<T>(score));
@@ -203,8 +208,8 @@ class LinearExperts final : public Density<T> {
             double along_coefficient = in.coefficients[k] + squared_norms_[k] * in.curvature[k];
             for (index j = 0; j < d_; ++j) {
                 const double diagonal = in.diagonal[k * d_ + j];
-                row[j] = in.outer[k * d_ + j] + p * in.first[k] * at_.centre[j] +
-                         2 * filter[j] * (in.curvature[k] + diagonal);
+                row[j] =
+                    in.outer[k * d_ + j] + in.offsets[k] * at_.centre[j] + 2 * filter[j] * (in.curvature[k] + diagonal);
                 along_coefficient += filter[j] * filter[j] * diagonal;
                 by.centre[j] += alpha[k] * in.first[k] * filter[j];
             }
@@ -242,7 +247,7 @@ class LinearExperts final : public Density<T> {
         multiply<double>(PackedMatrix<double>(sums.data(), m_, m_, m_, 1), filters.rows(), out.lanes(), out.rows());
     }
 
-    // u = Vx + c
+    // u
     void multiply_filters(Rows<const T> x, index lanes, Rows<T> out) const noexcept {
         if constexpr (Model::has_base) multiply<T>(filters_, x, lanes, out, constants_.offsets.data());
         else multiply<T>(filters_, x, lanes, out);
@@ -269,7 +274,7 @@ class LinearExperts final : public Density<T> {
         if constexpr (Model::has_base) {
             for (index j = 0; j < d_; ++j)
                 for (index l = 0; l < lanes; l += pack_size<T>)
-                    store<T>(score[j] + l, constants_.minus_precision[j] * (load(x[j] + l) - constants_.centre[j]));
+                    store<T>(score[j] + l, -constants_.precision * load(x[j] + l));
             multiply_onto<T>(scaled_transpose_, first, lanes, score);
         } else {
             multiply<T>(scaled_transpose_, first, lanes, score);

@@ -21,29 +21,23 @@ SCOREMATCH_BEGIN_LEVEL
 template <class T>
 struct ExpertConstants {
     ExpertConstants(const ExpertParameters& at, const Buffer<double>& norms, index n_features, index n_components)
-        : d(n_features), m(n_components), coefficients(m), squared_norms(m), scales(m), offsets(m), at_centre(m),
-          centre(d), minus_precision(d), precision(static_cast<T>(at.precision)) {
+        : d(n_features), m(n_components), coefficients(m), squared_norms(m), scales(m), offsets(m), minus_precision(d),
+          precision(static_cast<T>(at.precision)) {
         for (index k = 0; k < m; ++k) {
-            double u = at.offsets[k];
-            for (index j = 0; j < d; ++j) u += at.filters[k * d + j] * at.centre[j];
+            double offset = at.offsets[k];
+            for (index j = 0; j < d; ++j) offset += at.filters[k * d + j] * at.centre[j];
             coefficients[k] = static_cast<T>(at.coefficients[k]);
             squared_norms[k] = static_cast<T>(norms[k]);
             scales[k] = static_cast<T>(at.coefficients[k] * norms[k]);
-            offsets[k] = static_cast<T>(at.offsets[k]);
-            at_centre[k] = static_cast<T>(u);
+            offsets[k] = static_cast<T>(offset);
         }
-        for (index j = 0; j < d; ++j) {
-            centre[j] = static_cast<T>(at.centre[j]);
-            minus_precision[j] = -precision;
-        }
+        for (index j = 0; j < d; ++j) minus_precision[j] = -precision;
     }
     index d, m;
     Buffer<T> coefficients;     // α
     Buffer<T> squared_norms;    // ‖v_k‖²
     Buffer<T> scales;           // α_k ‖v_k‖²
-    Buffer<T> offsets;          // c
-    Buffer<T> at_centre;        // c + Vb, which is u at x = b
-    Buffer<T> centre;           // b
+    Buffer<T> offsets;          // c + Vb
     Buffer<T> minus_precision;  // −p once for each feature
     T precision;                // p
 };
@@ -51,7 +45,7 @@ struct ExpertConstants {
 template <class T>
 struct Strip {
     index lanes;
-    Rows<const T> x;
+    Rows<const T> x;  // δ
     const T* weight;
     const T* root_weight;  // by K
     Rows<T> first, key;    // g′ and the keys, in the end what products are taken of: √weight·g′ by K, and h
@@ -101,9 +95,9 @@ class StripSteps {
                     store<T>(first + n * width, slope.first);
                     store<T>(key + n * width, slope.key);
                     if constexpr (base_in_open) {
-                        const Pack<T> off = u - at_.at_centre[k];
-                        energy[n] -= at_.coefficients[k] * slope.first * off;
-                        store<T>(q + n * width, -at_.precision * off);
+                        const Pack<T> s = u - at_.offsets[k];
+                        energy[n] -= at_.coefficients[k] * slope.first * s;
+                        store<T>(q + n * width, -at_.precision * s);
                     }
                 }
             }
@@ -117,7 +111,7 @@ class StripSteps {
         }
     }
 
-    // p ‖x − b‖² onto `energy`, and −p Σ weight·(x − b).
+    // p ‖δ‖² onto `energy`, and −p Σ weight·δ.
     template <int N>
     void sum_base(const Strip<T>& strip, index l, Pack<T>* energy) const noexcept {
         for (index begin = 0; begin < at_.d; begin += group) {
@@ -126,8 +120,8 @@ class StripSteps {
                 const T* const __restrict x = strip.x[j] + l;
                 SCOREMATCH_UNROLL
                 for (int n = 0; n < N; ++n) {
-                    const Pack<T> off = load(x + n * width) - at_.centre[j], pull = at_.precision * off;
-                    energy[n] += off * pull;
+                    const Pack<T> delta = load(x + n * width), pull = at_.precision * delta;
+                    energy[n] += delta * pull;
                     score[j - begin] -= load(strip.weight + l + n * width) * pull;
                 }
             }
@@ -152,7 +146,7 @@ class StripSteps {
                         store<T>(psi + n * width, y);
                         if constexpr (Model::has_base) {
                             score[j - begin] += y;
-                            precision -= y * (load(strip.x[j] + l + n * width) - at_.centre[j]);
+                            precision -= y * load(strip.x[j] + l + n * width);
                         }
                     }
                 }

@@ -510,6 +510,27 @@ def test_statistics_that_cannot_be_told_apart():
         constant.fit(X)
 
 
+def test_functions_may_share_an_array():
+    X = data(60, {})
+    shared = np.empty((20, 5, 3))
+
+    def filled(function):
+        def fill(x):
+            shared[: len(x)] = function(x)
+            return shared[: len(x)]
+
+        return fill
+
+    plain = own(block_size=20).fit(X)
+    sharing = ExponentialFamily(filled(own_jacobian), filled(own_hessian_diagonal), 5, block_size=20).fit(X)
+    np.testing.assert_array_equal(sharing.theta_, plain.theta_)
+    np.testing.assert_array_equal(sharing.hyvarinen_score(X), plain.hyvarinen_score(X))
+    value, slope = plain.loss_and_grad(np.ones(5), X)
+    shared_value, shared_slope = sharing.loss_and_grad(np.ones(5), X)
+    assert shared_value == value
+    np.testing.assert_array_equal(shared_slope, slope)
+
+
 # -- The rest of the library --------------------------------------------------------------------------------------
 
 

@@ -370,13 +370,16 @@ class _Block:
 
     def loss_and_gradient(self, theta: Doubles) -> tuple[float, Doubles]:
         """Sums over the rows."""
-        first, second = self._call("statistic_jacobian"), self._call("statistic_hessian_diagonal")
+        # Each array is used up before the next call: functions may give the same one every time, filled anew.
+        second = self._call("statistic_hessian_diagonal")
+        curvature, second_sums = np.einsum("npd,p->nd", second, theta), self._second_sums(second)
+        first = self._call("statistic_jacobian")
         score = np.einsum("npd,p->nd", first, theta)
-        norm_term, hessian_term = self._terms(score, np.einsum("npd,p->nd", second, theta))
+        norm_term, hessian_term = self._terms(score, curvature)
         rho = norm_term + hessian_term
         value = float(rho.sum() if self.weight is None else rho @ self.weight)
         cotangent = score if self.h is None or self.dh is None else self.h * score + self.dh
-        gradient = np.einsum("npd,nd->p", first, self._weighted(cotangent)) + self._second_sums(second)
+        gradient = np.einsum("npd,nd->p", first, self._weighted(cotangent)) + second_sums
         return value, gradient
 
     def _second_sums(self, second: Doubles) -> Doubles:
@@ -388,8 +391,9 @@ class _Block:
 
     def add_form(self, gamma: Doubles) -> tuple[Doubles, Doubles]:
         """The upper triangle of Γ with that of the rows added, and their g; sums."""
-        first = self._call("statistic_jacobian")
+        # The second derivatives are used up before the next call, which may fill the same array anew.
         g = -self._second_sums(self._call("statistic_hessian_diagonal"))
+        first = self._call("statistic_jacobian")
         if self.dh is not None:
             g -= np.einsum("npd,nd->p", first, self._weighted(self.dh))
         stacked = np.ascontiguousarray(first.transpose(0, 2, 1))

@@ -378,3 +378,8 @@ def test_a_sampler_that_would_never_end():
 def test_number_of_samples(count):
     with pytest.raises(ValueError, match="n_samples must be an integer of at least 1"):
         Gaussian.from_params(mean=[0.0], covariance=1.0).sample(count)
+
+
+def test_no_features_are_refused():
+    with pytest.raises(ValueError, match=r"mean must not be empty; got shape \(0,\)"):
+        Gaussian.from_params(mean=[], covariance=np.empty((0, 0)))

@@ -93,6 +93,8 @@ def check_parameter(name: str, value: ArrayLike, shape: tuple[int | None, ...]) 
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
         raise ValueError(f"{name} must have shape ({wanted}{',' if len(shape) == 1 else ''}); got {array.shape}")
+    if None in shape and not array.size:
+        raise ValueError(f"{name} must not be empty; got shape {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got {array!r}")
     return array

@@ -3,6 +3,7 @@
 import functools
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -529,6 +530,39 @@ def test_functions_may_share_an_array():
     shared_value, shared_slope = sharing.loss_and_grad(np.ones(5), X)
     assert shared_value == value
     np.testing.assert_array_equal(shared_slope, slope)
+
+
+def test_statistics_that_can_hardly_be_told_apart():
+    X = np.random.default_rng(0).normal(size=(500, 1))
+
+    def fitted(shift, centre=0.0, **options):
+        def jacobian(x):
+            y = x - centre
+            return np.stack([0 * y + 1, 2 * y, 3 * y**2, 4 * y**3], axis=1)
+
+        def hessian_diagonal(x):
+            y = x - centre
+            return np.stack([0 * y, 0 * y + 2, 6 * y, 12 * y**2], axis=1)
+
+        return ExponentialFamily(jacobian, hessian_diagonal, 4, **options).fit(X + shift)
+
+    with pytest.warns(UserWarning, match=r"nearly linearly dependent: .*relative error .*Centre and rescale") as seen:
+        fitted(50.0)
+    assert seen[0].filename == __file__
+    with pytest.raises(ValueError, match=r"nearly linearly dependent: .*relative error .*positive ridge or alpha"):
+        fitted(200.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(200.0, centre=200.0)
+
+
+def test_models_from_parameters_have_no_sums_to_add_to():
+    X = data(50, {})
+    made = ExponentialFamily.from_params(theta=np.ones(5), **own().get_params())
+    with pytest.raises(ValueError, match="does not hold the sums of its data; call fit to start anew"):
+        made.partial_fit(X)
+    np.testing.assert_array_equal(made.theta_, np.ones(5))
+    np.testing.assert_array_equal(made.fit(X).theta_, own().fit(X).theta_)
 
 
 # -- The rest of the library --------------------------------------------------------------------------------------

@@ -114,7 +114,16 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         -------
         Self
             The estimator, fitted on all blocks so far.
+
+        Raises
+        ------
+        ValueError
+            Also where the model is from a file or from parameters: it does not hold the sums of its data.
         """
+        if hasattr(self, "theta_") and not hasattr(self, "_moments"):
+            raise ValueError(
+                "a model from a file or from parameters does not hold the sums of its data; call fit to start anew"
+            )
         with self._all_or_nothing():
             self._add(X, sample_weight)
         return self

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
 from scorematch._penalised import UnboundedError, minimise_penalised
-from scorematch._quadratic import QuadraticForm, SingularError, solve
+from scorematch._quadratic import QuadraticForm, SingularError, relative_error, solve
 from scorematch._user_functions import RowFunction, UserFunction, check_callable
 from scorematch._validation import (
     Floats,
@@ -30,6 +30,8 @@ Doubles = NDArray[np.float64]
 
 # Numbers in an array of derivatives, where the user does not say how many rows go together: 4 MiB.
 BLOCK_NUMBERS = 2**19
+# What rounding may leave of relative error in the coefficients, before it is said and before the fit is refused.
+SMALL_ERROR, LARGE_ERROR = 1e-6, 1e-2
 
 
 class ExponentialFamily(ClosedFormEstimator):
@@ -96,6 +98,9 @@ class ExponentialFamily(ClosedFormEstimator):
     -----
     sklearn.exceptions.ConvergenceWarning
         With `alpha`, where `max_iter` iterations did not find the minimum.
+    UserWarning
+        Without `alpha`, where the statistics are so nearly dependent that rounding may leave a relative error of more
+        than 1e-6 in ``theta_``. Beyond 1e-2, ``fit`` raises a ValueError.
 
     Notes
     -----
@@ -301,14 +306,17 @@ class ExponentialFamily(ClosedFormEstimator):
         form, penalties = moments.form, self._penalties()
         ridged = QuadraticForm(form.gamma + self.ridge * np.eye(len(form.g)), form.g)
         if not penalties.any():
+            eps = float(np.finfo(np.float64).eps)
             try:
-                return solve(ridged, float(np.finfo(np.float64).eps))
+                theta = solve(ridged, eps)
             except SingularError as error:
                 n, d = moments.shape
                 raise ValueError(
                     f"{n} rows of {d} columns do not tell the {self.n_statistics} statistics apart: {error}. Use more "
                     "rows, drop statistics that are constant or depend on others, or pass a positive ridge or alpha"
                 ) from error
+            self._check_accuracy(relative_error(ridged, eps))
+            return theta
         try:
             minimum = minimise_penalised(ridged, penalties, tol=self.tol, max_iter=self.max_iter)
         except UnboundedError as error:
@@ -328,6 +336,19 @@ class ExponentialFamily(ClosedFormEstimator):
                 stacklevel=4,
             )
         return minimum.theta
+
+    def _check_accuracy(self, error: float) -> None:
+        """An error or a warning where the statistics are so nearly dependent that rounding decides theta."""
+        if error <= SMALL_ERROR:
+            return
+        message = (
+            f"the statistics are nearly linearly dependent: rounding leaves a relative error of about {error:.1g} "
+            "in theta. Centre and rescale the data or the statistics, drop those that depend on others, or pass a "
+            "positive ridge or alpha"
+        )
+        if error > LARGE_ERROR:
+            raise ValueError(message)
+        warnings.warn(message, UserWarning, stacklevel=6)
 
 
 @dataclass(frozen=True)

@@ -556,6 +556,18 @@ def test_statistics_that_can_hardly_be_told_apart():
         fitted(200.0, centre=200.0)
 
 
+def test_refused_calls_leave_the_number_of_columns_open():
+    made = ExponentialFamily.from_params(theta=np.ones(5), **own().get_params())
+    with pytest.raises(ValueError, match="NaN"):
+        made.score_function([[np.nan, 0.0]])
+    assert not hasattr(made, "n_features_in_")
+    assert made.score_function(data(4, {})).shape == (4, 3)
+    polynomial = PolynomialExponentialFamily(4)
+    with pytest.raises(ValueError, match="sample_weight"):
+        polynomial.quadratic_form(data(4, {}), sample_weight=[1.0])
+    assert not hasattr(polynomial, "n_features_in_")
+
+
 def test_models_from_parameters_have_no_sums_to_add_to():
     X = data(50, {})
     made = ExponentialFamily.from_params(theta=np.ones(5), **own().get_params())

@@ -146,8 +146,9 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
             The linear term.
         """
         self._check_options()
-        X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
-        return self._form(X, check_sample_weight(sample_weight, len(X)))
+        with self._all_or_nothing():
+            X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
+            return self._form(X, check_sample_weight(sample_weight, len(X)))
 
     def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         name = type(self).__name__

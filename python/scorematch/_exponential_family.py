@@ -196,7 +196,8 @@ class ExponentialFamily(ClosedFormEstimator):
 
     def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
         # A model from parameters learns from the first data how many columns there are.
-        return super()._check_samples(X, reset=reset or not hasattr(self, "n_features_in_"), finite=finite)
+        with self._all_or_nothing():
+            return super()._check_samples(X, reset=reset or not hasattr(self, "n_features_in_"), finite=finite)
 
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int | None, Doubles]:
         self._check_options()

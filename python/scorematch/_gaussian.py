@@ -300,8 +300,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
             precision = self._invert(moments)
             mean = moments.mean
             self.objective_ = -float(np.trace(precision)) / 2
-            self.theta_ = self._pack(precision, precision @ mean)
-            self._set_theta(self.theta_)
+            self._set_theta(self._pack(precision, precision @ mean))
             # What was measured, not the inverse of its inverse.
             self.mean_, self.covariance_ = mean, self._shaped(moments.covariance)
             self.params_ = {"mean": self.mean_, "covariance": self.covariance_}

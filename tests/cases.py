@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import scorematch
-from scorematch import Log1p, MinPower, NonNegative, Power
+from scorematch import Ball, BoundaryDistance, Box, Log1p, MinPower, NonNegative, Power, Simplex, Tanh
 
 Formula = Callable[[Any, Any, Any], Any]  # (array module, θ, points (..., d)) -> log p (...)
 
@@ -77,6 +77,10 @@ class Example:
         return self.setting.get("weight")
 
     @property
+    def domain(self) -> Any:
+        return self.setting.get("domain")
+
+    @property
     def on_sphere(self) -> bool:
         return self.case.family == "VonMisesFisher"
 
@@ -93,20 +97,27 @@ class Example:
         if self.on_sphere:
             return X
         X = X.astype(np.float32).astype(np.float64)
-        if self.weight is None:
+        if not isinstance(self.domain, NonNegative):
             return X
         X = np.abs(X)
         if n > 2 and self.case.n_features > 1:
-            # The boundary itself, where its weight has a derivative, and the kink of a capped weight.
+            # Next to the boundary, and the kink of a capped weight.
             if getattr(self.weight, "p", 1.0) >= 1:
-                X[0, 0] = 0
+                X[0, 0] = 2.0**-20
             if isinstance(self.weight, MinPower):
                 X[1, 1] = np.broadcast_to(self.weight.c, self.case.n_features)[1]
         return X
 
     def h(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The weight of each coordinate and its derivative; 1 and 0 where there is none."""
-        return (np.ones_like(X), np.zeros_like(X)) if self.weight is None else self.weight(X)
+        """The weight of each coordinate and its derivative along it; 1 and 0 where there is none."""
+        if self.weight is None:
+            return np.ones_like(X), np.zeros_like(X)
+        if isinstance(self.weight, BoundaryDistance):
+            g, gradient = self.weight(*self.domain.distance(X))
+            return np.broadcast_to(g, X.shape), gradient
+        distance, sign = self.domain.coordinate_distance(X)
+        h, derivative = self.weight(distance)
+        return h, derivative * sign
 
 
 # -- Gaussian -----------------------------------------------------------------------------------------------------
@@ -149,6 +160,15 @@ def orthant_settings(d: int) -> tuple[dict[str, Any], ...]:
     return tuple({"domain": NonNegative(), "weight": weight} for weight in weights)
 
 
+# Large enough for all data of the cases.
+REGIONS = (
+    {"domain": Box(-60.0, 80.0), "weight": Tanh(0.01)},
+    {"domain": Box(-np.inf, 50.0), "weight": MinPower(c=40.0, p=0.5)},
+    {"domain": Ball(90.0), "weight": BoundaryDistance()},
+    {"domain": Ball(90.0, norm=1), "weight": BoundaryDistance(cap=50.0)},
+)
+
+
 def gaussian(covariance_type: str, d: int) -> Case:
     random = np.random.default_rng(17 * d)
     parameters = {
@@ -164,7 +184,7 @@ def gaussian(covariance_type: str, d: int) -> Case:
         parameters,
         gaussian_formula(covariance_type),
         lambda random, n: random.normal(size=(n, d)) @ mixing + random.normal(size=(n, d)) / 2 + shift,
-        ({}, *orthant_settings(d)),
+        ({}, *REGIONS, *orthant_settings(d)),
         n_rows_for_threads=200_000,
     )
 
@@ -257,7 +277,7 @@ def mixture(covariance_type: str, d: int, n_components: int = 3, floor: float = 
         parameters,
         mixture_formula(covariance_type, n_components, floor),
         draw,
-        ({}, *(orthant_settings(d)[:1] if floor else orthant_settings(d))),
+        ({}, *(() if floor else REGIONS), *(orthant_settings(d)[:1] if floor else orthant_settings(d))),
         n_rows_for_threads=16_000,
         fit_options={"n_components": n_components, "n_init": 2, "max_iter": 4, "random_state": 0},
         attributes={"_floor": floor},
@@ -387,7 +407,7 @@ def polynomial(degree: int, d: int, *, interactions: bool = True, orthant: bool 
         {"degree": degree, "interactions": interactions, "coef": coef, "powers": powers},
         polynomial_formula(powers),
         draw,
-        settings if orthant else ({}, *settings),
+        settings if orthant else ({}, *REGIONS, *settings),
         n_rows_for_threads=100_000 if degree > 1 else 420_000,
     )
 
@@ -445,7 +465,7 @@ def exponential_family() -> Case:
         parameters,
         own_formula,
         lambda random, n: random.normal(size=(n, 3)) * [1.0, 0.8, 1.2] + [0.3, 0.0, -0.2],
-        ({}, *orthant_settings(3)),
+        ({}, *REGIONS, *orthant_settings(3)),
         n_rows_for_threads=2000,
     )
 
@@ -562,10 +582,73 @@ def student_t(d: int, df: float, *, estimated: bool) -> Case:
         parameters,
         student_t_formula(None if estimated else df),
         draw,
-        ({}, *orthant_settings(d)),
+        ({}, *REGIONS, *orthant_settings(d)),
         n_rows_for_threads=100_000,
         fit_options={"df": None} if estimated else {},
         attributes={"df": None, "theta_": theta} if estimated else {},
+    )
+
+
+# -- Pairwise interactions ----------------------------------------------------------------------------------------
+
+
+def pairwise_formula(a: float, b: float, fit_linear: bool, on_simplex: bool) -> Formula:
+    def power(xp: Any, x: Any, exponent: float) -> Any:
+        return xp.log(x) if exponent == 0 else x**exponent / exponent
+
+    def log_density(xp: Any, theta: Any, x: Any) -> Any:
+        if on_simplex:
+            x = xp.concatenate([x, 1 - xp.sum(x, axis=-1, keepdims=True)], axis=-1)
+        d = x.shape[-1]
+        n_pairs = d * (d + 1) // 2
+        interaction = theta[:n_pairs][symmetric_index(d)]
+        u = power(xp, x, a)
+        value = -max(a, 1.0 if a == 0 else a) / 2 * xp.sum(u * (u @ interaction), axis=-1)
+        return value + xp.sum(theta[n_pairs:] * power(xp, x, b), axis=-1) if fit_linear else value
+
+    return log_density
+
+
+def pairwise(
+    a: float,
+    b: float,
+    d: int = 4,
+    *,
+    family: str = "",
+    fit_linear: bool = True,
+    on_simplex: bool = False,
+    **options: Any,
+) -> Case:
+    random = np.random.default_rng(int(100 * a + 10 * b) + d)
+    size = d + on_simplex
+    root = random.normal(size=(size, size)) / np.sqrt(size)
+    parameters: dict[str, Any] = {"interaction": root @ root.T + 0.3 * np.eye(size)}
+    if fit_linear:
+        parameters["linear"] = random.normal(size=size)
+    else:
+        parameters["fit_linear"] = False
+    if not family:
+        parameters |= {"a": a, "b": b}
+
+    def draw(random: np.random.Generator, n: int) -> np.ndarray:
+        if on_simplex:
+            return random.dirichlet(np.full(size, 40.0), n)[:, :-1]
+        return random.gamma(4.0, 0.3, size=(n, d)) + 0.6
+
+    orthant = orthant_settings(d)
+    settings = [orthant[1], {"domain": Box(0.0, 50.0), "weight": Tanh(0.5)}, orthant[2]]
+    if on_simplex:
+        settings = [{"domain": Simplex(), "weight": weight} for weight in (MinPower(c=0.2, p=1.5), BoundaryDistance())]
+    return Case(
+        f"pairwise-{a:g}-{b:g}" + ("" if fit_linear else "-interaction") + ("-simplex" if on_simplex else "") + family,
+        family or "PairwiseInteraction",
+        d,
+        parameters,
+        pairwise_formula(a, b, fit_linear, on_simplex),
+        draw,
+        tuple(settings),
+        n_rows_for_threads=100_000,
+        fit_options={"diagonal_multiplier": 1.0, **options},
     )
 
 
@@ -607,6 +690,14 @@ CASES = (
     gaussian_bernoulli_rbm(8, 4, name="-twice"),
     gaussian_bernoulli_rbm(9, 4, name="-many"),
     gaussian_bernoulli_rbm(11, 4, given=True, name="-many-given"),
+    *(pairwise(a, b) for a, b in ((1, 1), (0.5, 0.5), (0.5, 0), (0, 0), (1.5, 0.7), (2, 3))),
+    pairwise(1, 1, fit_linear=False),
+    pairwise(0, 1, fit_linear=False),
+    pairwise(0, 0, 2, on_simplex=True),
+    pairwise(0, 0, 2, on_simplex=True, fit_linear=False),
+    pairwise(1, 1, family="TruncatedGaussian"),
+    pairwise(0.5, 0.5, family="ExponentialSquareRoot"),
+    pairwise(0.5, 0, family="GammaInteraction"),
     student_t(4, 3.5, estimated=True),
     student_t(4, 3.5, estimated=False),
 )

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import warnings
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from scorematch import (
     GaussianMixture,
     MinPower,
     NonNegative,
+    PairwiseInteraction,
     PolynomialExponentialFamily,
     ProductOfStudentT,
     RealSpace,
     Sphere,
     StudentT,
+    TruncatedGaussian,
     VonMisesFisher,
 )
 from scorematch._base import ScoreMatchingEstimator
@@ -43,6 +46,7 @@ MODELS = {
     "ica": (ICA(random_state=0), X),
     "polynomial": (PolynomialExponentialFamily(), X),
     "student t": (StudentT(5), X),
+    "pairwise": (PairwiseInteraction(0.5, 0, alpha=0.05), np.abs(X)),
     "product": (ProductOfStudentT(random_state=0), X),
     "machine": (GaussianBernoulliRBM(2, random_state=0), X),
 }
@@ -69,6 +73,7 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
         StudentT(5),
         ProductOfStudentT(random_state=0),
         GaussianBernoulliRBM(2, random_state=0),
+        TruncatedGaussian(domain=RealSpace(), alpha=0.1),  # the checks' positive data lie on the boundary
         ICA(orthogonal=True, random_state=0),
         ICA(batch_size=20, early_stopping=True, random_state=0),
     ],
@@ -212,8 +217,7 @@ def test_bad_calls(model, data):
         (lambda: Gaussian.from_params(mean=[0, 0], covariance=np.eye(3)), "shape"),
         (lambda: Gaussian.from_params(mean=[0, np.nan], covariance=np.eye(2)), "finite"),
         (lambda: Gaussian("square").fit(X), "covariance_type must be one of"),
-        (lambda: Gaussian(domain=NonNegative()).fit(np.abs(X)), "needs a weight.*wrong"),
-        (lambda: Gaussian(domain=Sphere()).fit(S), r"Gaussian has no domain Sphere\(\); use RealSpace\(\) or NonNeg"),
+        (lambda: Gaussian(domain=Sphere()).fit(S), r"Gaussian has no domain Sphere\(\); VonMisesFisher lives on it"),
         (lambda: GaussianMixture.from_params(**MIXTURE, domain=Sphere()), r"GaussianMixture has no domain Sphere"),
         (lambda: Gaussian(domain=RealSpace(), weight=MinPower()).fit(X), "no boundary"),
         (lambda: Gaussian(domain=NonNegative(), weight=MinPower()).fit(X - 5), "row 0 does not.*negative"),
@@ -271,3 +275,25 @@ def test_data_that_do_not_span_the_space():
         Gaussian().fit(np.column_stack([X, X[:, 0]]))
     with pytest.raises(ValueError, match="every column is constant"):
         Gaussian().fit(np.ones((5, 2)))
+
+
+# -- Warnings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: Gaussian().fit(np.column_stack([X, X])),
+        lambda: Gaussian().partial_fit(np.column_stack([X, X])),
+        lambda: PolynomialExponentialFamily.from_params(coef=[1.0], powers=[[2]]),
+        lambda: GaussianMixture(2, max_iter=1, random_state=0).fit(X),
+        lambda: ICA(max_iter=1, random_state=0).fit(X),
+        lambda: StudentT().fit(RNG.uniform(size=(300, 2))),
+    ],
+)
+def test_warnings_point_at_the_callers_line(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    assert caught
+    assert {warning.filename for warning in caught} == {__file__}

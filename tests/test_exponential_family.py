@@ -448,7 +448,6 @@ def test_other_arrays_are_taken():
         ({"tol": -1.0}, "tol must be a finite number"),
         ({"max_iter": 0}, "max_iter must be an integer of at least 1"),
         ({"domain": Sphere()}, "no domain Sphere"),
-        ({"domain": NonNegative()}, "needs a weight"),
         ({"weight": MinPower()}, "no boundary"),
     ],
 )

@@ -98,9 +98,9 @@ def test_steps_are_those_of_adam(example, dtype, level, weighted):
 
     def gradient_at(theta, batch):
         batch_weight = None if weight is None else weight[batch]
-        value, gradient = _core.Loss(model._compiled(), X[batch], batch_weight, model._field(), 1, model._origin())(
-            theta
-        )
+        value, gradient = _core.Loss(
+            model._compiled(), X[batch], batch_weight, model._field(X[batch]), 1, model._origin()
+        )(theta)
         factor = 1.0 if weight is None else weight[batch].mean() / weight[rows].mean()
         return value * factor, gradient * factor
 
@@ -111,7 +111,7 @@ def test_steps_are_those_of_adam(example, dtype, level, weighted):
         model._compiled(),
         X,
         weight,
-        model._field(),
+        model._field(X),
         2,
         model.theta_,
         scale,

@@ -300,7 +300,6 @@ X = np.random.default_rng(0).standard_t(5, size=(100, 3))
         (lambda: StudentT(n_init=0).fit(X), "n_init must be"),
         (lambda: StudentT(tol=-1).fit(X), "tol must be"),
         (lambda: StudentT(max_iter=0).fit(X), "max_iter must be"),
-        (lambda: StudentT(domain=NonNegative()).fit(np.abs(X)), "needs a weight"),
         (lambda: StudentT(weight=MinPower()).fit(X), "no boundary"),
         (lambda: StudentT(domain=NonNegative(), weight=MinPower()).fit(X), "negative"),
         (lambda: StudentT().fit(X[:1]), "at least 2 samples; got n_samples = 1"),

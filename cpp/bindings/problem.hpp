@@ -11,17 +11,19 @@
 
 namespace scorematch::bindings {
 
-// A field for a given number of features; keeps the caps alive.
+// A field for given samples; keeps what it points to alive.
 class BoundField {
   public:
-    BoundField(const FieldObject& field, index n_features)
-        : caps_(field.caps_for(n_features)),
-          spec_{field.kind, field.weight, field.exponent, caps_.empty() ? nullptr : caps_.data()} {}
+    BoundField(FieldObject field, index n_samples, index n_features)
+        : field_(std::move(field)), caps_(field_.caps_for(n_features)),
+          spec_{field_.kind, field_.weight, field_.exponent, caps_.empty() ? nullptr : caps_.data(),
+                field_.table_for(n_samples, n_features)} {}
     BoundField(const BoundField&) = delete;
     BoundField& operator=(const BoundField&) = delete;
     const FieldSpec& spec() const noexcept { return spec_; }
 
   private:
+    FieldObject field_;
     std::vector<double> caps_;
     FieldSpec spec_;
 };
@@ -43,7 +45,7 @@ class Problem {
     Problem(FamilyObject family, py::array x, std::optional<Vector> sample_weight, const FieldObject& field,
             int n_threads, std::optional<Vector> origin)
         : family_(std::move(family)), x_(std::move(x)), sample_weight_(std::move(sample_weight)),
-          origin_(std::move(origin)), field_(field, family_.n_features), n_threads_(as_thread_count(n_threads)) {
+          origin_(std::move(origin)), field_(field, n_rows(x_), family_.n_features), n_threads_(as_thread_count(n_threads)) {
         check_field(family_, field);
         as_origin(origin_, field, family_.n_features);
         with_samples(x_, family_.n_features, [](const auto&) {});
@@ -66,6 +68,8 @@ class Problem {
     }
 
   private:
+    static index n_rows(const py::array& x) { return x.ndim() == 2 ? x.shape(0) : 0; }
+
     FamilyObject family_;
     py::array x_;
     std::optional<Vector> sample_weight_, origin_;

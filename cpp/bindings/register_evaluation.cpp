@@ -3,6 +3,8 @@
 
 #include <pybind11/stl.h>
 
+#include <numeric>
+
 #include "arrays.hpp"
 #include "backend_choice.hpp"
 #include "problem.hpp"
@@ -16,6 +18,16 @@ std::vector<double> FieldObject::caps_for(index n_features) const {
         throw py::value_error("c must be a number or have one entry for each of the " + std::to_string(n_features) +
                               " columns of X; got " + std::to_string(caps.size()));
     return caps;
+}
+
+FieldTable FieldObject::table_for(index n_samples, index n_features) const {
+    if (kind != FieldKind::tabulated) return {};
+    if (a.shape(0) != n_samples || b.shape(0) != n_samples || b.shape(1) != n_features ||
+        (a.shape(1) != 1 && a.shape(1) != n_features))
+        throw py::value_error("the field's tables must have shapes (" + std::to_string(n_samples) + ", 1 or " +
+                              std::to_string(n_features) + ") and (" + std::to_string(n_samples) + ", " +
+                              std::to_string(n_features) + "); got " + shape_of(a) + " and " + shape_of(b));
+    return {a.data(), b.data(), a.shape(1), n_samples};
 }
 
 namespace {
@@ -48,7 +60,7 @@ py::dict evaluate(const FamilyObject& family, const Vector& theta, const py::arr
             else if (name == "log_density") outputs.log_density = new_output<T>(results, "log_density", {n});
             else throw py::value_error("there is no per-sample result called '" + name + "'");
         }
-        const BoundField bound(field, d);
+        const BoundField bound(field, samples.n_samples, d);
         const py::gil_scoped_release release;
         functions<T>().evaluate(family.spec(), parameters, samples, bound.spec(), outputs, n_threads);
         return results;
@@ -102,17 +114,18 @@ py::tuple moments(const py::array& x, const std::optional<Vector>& sample_weight
 py::dict weighted_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                           const Vector& shift, bool diagonal, int n_threads) {
     as_thread_count(n_threads);
-    if (field.kind != FieldKind::coordinate) throw py::value_error("field must be one of coordinate weights");
+    if (!field.has_weights()) throw py::value_error("field must be one with weights of coordinates");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
         const index d = samples.n_features;
         const double* const weight = as_optional_vector(sample_weight, "sample_weight", samples.n_samples);
         const double* const origin = as_vector(shift, "shift", d);
+        const index q = field.is_shared() ? 1 : d;
         py::dict results;
         const WeightedMoments out{
-            new_output<double>(results, "h", {d}), new_output<double>(results, "dh", {d}),
-            new_output<double>(results, "first", {d, d}), new_output<double>(results, "cross", {d, d}),
-            diagonal ? new_output<double>(results, "second", {d}) : new_output<double>(results, "second", {d, d, d})};
-        const BoundField bound(field, d);
+            new_output<double>(results, "h", {q}), new_output<double>(results, "dh", {d}),
+            new_output<double>(results, "first", {q, d}), new_output<double>(results, "cross", {d, d}),
+            diagonal ? new_output<double>(results, "second", {d}) : new_output<double>(results, "second", {q, d, d})};
+        const BoundField bound(field, samples.n_samples, d);
         const py::gil_scoped_release release;
         functions<T>().weighted_moments(samples, weight, bound.spec(), origin, diagonal, out, n_threads);
         return results;
@@ -134,8 +147,8 @@ py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sa
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
         const index d = samples.n_features;
         const double* const weight = as_optional_vector(sample_weight, "sample_weight", samples.n_samples);
-        const bool weighted = field.kind == FieldKind::coordinate;
-        const index n_variables = interactions ? d : 1, n_rows = interactions && !weighted ? 1 : d;
+        const bool weighted = field.has_weights(), one_row = interactions && (!weighted || field.is_shared());
+        const index n_variables = interactions ? d : 1, n_rows = one_row ? 1 : d;
         py::array_t<double> sums({n_rows, n_monomials(n_variables, 2 * degree - 2)});
         py::array_t<double> slope_sums({weighted ? d : 0, n_monomials(n_variables, degree - 1)});
         const PolynomialMoments out{degree,
@@ -144,12 +157,44 @@ py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sa
                                     as_vector(scale, "scale", d),
                                     sums.mutable_data(),
                                     weighted ? slope_sums.mutable_data() : nullptr};
-        const BoundField bound(field, d);
+        const BoundField bound(field, samples.n_samples, d);
         {
             const py::gil_scoped_release release;
             functions<T>().polynomial_moments(samples, weight, bound.spec(), out, n_threads);
         }
         return py::make_tuple(sums, slope_sums);
+    });
+}
+
+py::dict pairwise_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
+                          double a, double b, bool has_linear, bool on_simplex, const Vector& shift, int n_threads) {
+    as_thread_count(n_threads);
+    if (!(a >= 0) || !(b >= 0)) throw py::value_error("a and b must not be negative");
+    if (field.kind == FieldKind::sphere) throw py::value_error("there are no pairwise moments on the sphere");
+    return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
+        const index d = samples.n_features + (on_simplex ? 1 : 0), n_coupled = on_simplex ? d - 1 : 0;
+        const index n_linear = has_linear ? d : 0, n_coupled_linear = has_linear ? n_coupled : 0;
+        const double* const weight = as_optional_vector(sample_weight, "sample_weight", samples.n_samples);
+        double total_weight = static_cast<double>(samples.n_samples);
+        if (weight != nullptr) total_weight = std::accumulate(weight, weight + samples.n_samples, 0.0);
+        py::dict results;
+        const PairwiseMoments out{a,
+                                  b,
+                                  has_linear,
+                                  on_simplex,
+                                  total_weight,
+                                  as_vector(shift, "shift", d),
+                                  new_output<double>(results, "squares", {d + n_coupled, d, d}),
+                                  new_output<double>(results, "cross", {n_linear, d}),
+                                  new_output<double>(results, "linear", {n_linear}),
+                                  new_output<double>(results, "g_interaction", {d, d}),
+                                  new_output<double>(results, "g_linear", {n_linear}),
+                                  new_output<double>(results, "coupling_cross", {2, n_coupled_linear, d}),
+                                  new_output<double>(results, "coupling_linear", {n_coupled_linear})};
+        const BoundField bound(field, samples.n_samples, samples.n_features);
+        const py::gil_scoped_release release;
+        functions<T>().pairwise_moments(samples, weight, bound.spec(), out, n_threads);
+        return results;
     });
 }
 
@@ -188,11 +233,16 @@ void register_evaluation(py::module_& module) {
                py::arg("n_threads"), "Sums of w*y and w*y*y' with y = x - shift.");
     module.def("weighted_moments", &weighted_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),
                py::arg("shift"), py::arg("diagonal"), py::arg("n_threads"),
-               "The same sums under coordinate weights, in a dict: h, dh, first, cross, second.");
+               "The same sums in a field with weights, in a dict: h, dh, first, cross, second.");
     module.def(
         "polynomial_moments", &polynomial_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),
         py::arg("degree"), py::arg("interactions"), py::arg("shift"), py::arg("scale"), py::arg("n_threads"),
         "Sums of monomials of (x - shift)/scale, times w*h_j and times w*h_j'; the latter empty on all of space.");
+    module.def("pairwise_moments", &pairwise_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),
+               py::arg("a"), py::arg("b"), py::arg("has_linear"), py::arg("on_simplex"), py::arg("shift"),
+               py::arg("n_threads"),
+               "Means of the pairwise interaction model's quadratic objective, in a dict: squares, cross, linear, "
+               "g_interaction, g_linear, coupling_cross, coupling_linear.");
     module.def("first_nonfinite", &first_nonfinite, py::arg("X"),
                "The first (row, column) that is not finite, or None.");
 }

@@ -50,13 +50,32 @@ py::list layout(const FamilyObject& family) {
     return list.blocks;
 }
 
+FieldObject field_of_kind(FieldKind kind) {
+    FieldObject field;
+    field.kind = kind;
+    return field;
+}
+
+FieldObject tabulated_field(Table a, Table b) {
+    if (a.ndim() != 2 || b.ndim() != 2)
+        throw py::value_error("a and b must have two dimensions; got shapes " + shape_of(a) + " and " + shape_of(b));
+    FieldObject field = field_of_kind(FieldKind::tabulated);
+    field.a = std::move(a);
+    field.b = std::move(b);
+    return field;
+}
+
 FieldObject coordinate_field(const std::string& function, double exponent, std::vector<double> caps) {
-    FieldObject field{FieldKind::coordinate, WeightFunction::power, exponent, std::move(caps)};
+    FieldObject field = field_of_kind(FieldKind::coordinate);
+    field.exponent = exponent;
+    field.caps = std::move(caps);
     if (function == "power") field.weight = WeightFunction::power;
     else if (function == "min_power") field.weight = WeightFunction::min_power;
     else if (function == "log1p") field.weight = WeightFunction::log1p;
+    else if (function == "mcp") field.weight = WeightFunction::mcp;
     else throw py::value_error("there is no weight function '" + function + "'");
-    if (field.weight == WeightFunction::min_power && field.caps.empty()) throw py::value_error("min_power needs a cap");
+    const bool has_caps = field.weight == WeightFunction::min_power || field.weight == WeightFunction::mcp;
+    if (has_caps && field.caps.empty()) throw py::value_error(function + " needs caps");
     return field;
 }
 
@@ -71,7 +90,9 @@ void register_specs(py::module_& module) {
         .def("layout", &layout, "The blocks of theta, in order: (name, packing, shape).");
     py::class_<FieldObject>(module, "Field", "Domain and weight as the objective sees them.")
         .def_static("euclidean", [] { return FieldObject{}; })
-        .def_static("sphere", [] { return FieldObject{FieldKind::sphere, WeightFunction::power, 1.0, {}}; })
+        .def_static("sphere", [] { return field_of_kind(FieldKind::sphere); })
+        .def_static("tabulated", &tabulated_field, py::arg("a"), py::arg("b"),
+                    "a, one for all coordinates or one for each, and b at each sample.")
         .def_static("coordinate", &coordinate_field, py::arg("function"), py::arg("exponent") = 1.0,
                     py::arg("caps") = std::vector<double>{});
     module.def("families", [] {

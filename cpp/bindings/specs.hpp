@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "arrays.hpp"
 #include "scorematch/common.hpp"
 
 namespace scorematch::bindings {
@@ -24,14 +25,25 @@ struct FamilyObject {
     }
 };
 
+// Feature after feature.
+using Table = py::array_t<double, py::array::f_style | py::array::forcecast>;
+
 struct FieldObject {
     FieldKind kind = FieldKind::euclidean;
     WeightFunction weight = WeightFunction::power;
     double exponent = 1.0;
     std::vector<double> caps;  // empty, one for all coordinates, or one each
+    Table a, b;                // of a tabulated field: (n_samples, 1 or n_features) and (n_samples, n_features)
+
+    bool has_weights() const { return kind == FieldKind::coordinate || kind == FieldKind::tabulated; }
+    // Whether all coordinates have the same weight.
+    bool is_shared() const { return kind == FieldKind::tabulated && a.shape(1) == 1; }
 
     // `n_features` caps are made of one.
     std::vector<double> caps_for(index n_features) const;
+
+    // The table of a tabulated field, for samples of that shape.
+    FieldTable table_for(index n_samples, index n_features) const;
 };
 
 }  // namespace scorematch::bindings

@@ -5,11 +5,15 @@
 
 #include "scorematch/elementwise.hpp"
 #include "scorematch/engine.hpp"
+#include "scorematch/gibbs.hpp"
+#include "scorematch/interaction_kernels.hpp"
 #include "scorematch/minibatches.hpp"
 #include "scorematch/moments.hpp"
+#include "scorematch/pairwise_moments.hpp"
 #include "scorematch/peak.hpp"
 #include "scorematch/polynomial_moments.hpp"
 #include "scorematch/registry.hpp"
+#include "scorematch/weights.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
 
@@ -77,8 +81,9 @@ double fma_peak() noexcept {
 }
 
 template <class T>
-constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>,  minibatch_epoch<T>,   moments<T>,
-                                 weighted_moments<T>, polynomial_moments<T>, apply_elementwise<T>, fma_peak<T>};
+constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, minibatch_epoch<T>,
+                                 moments<T>,          weighted_moments<T>,  polynomial_moments<T>,
+                                 pairwise_moments<T>, apply_elementwise<T>, fma_peak<T>};
 
 }  // namespace
 
@@ -87,8 +92,11 @@ extern constinit const Backend backend{SCOREMATCH_NAME(SCOREMATCH_LEVEL),
                                        8 * pack_bytes,
                                        describe,
                                        has_directional,
+                                       weight_by_name,
                                        family_names,
+                                       gibbs,
                                        functions<float>,
-                                       functions<double>};
+                                       functions<double>,
+                                       {interaction::sweep, interaction::apply, interaction::combine}};
 
 SCOREMATCH_END_LEVEL

@@ -142,9 +142,13 @@ class GaussianMixture final : public Density<T> {
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
         const MixtureRows<T> rows = rows_of(tile, workspace);
-        const Pullback back{results.score, cotangents.score, cotangents.curvature};
-        if (results.asked == Curvature::trace) go_back<Way::general>(rows, back, sums);
-        else go_back<Way::by_coordinate>(rows, back, sums);
+        Pullback back{results.score, cotangents.score, cotangents.curvature};
+        if (results.asked == Curvature::trace) {
+            back.c.stride = 0;  // one row, the same for all coordinates
+            go_back<Way::general>(rows, back, sums);
+        } else {
+            go_back<Way::by_coordinate>(rows, back, sums);
+        }
     }
 
     // u = wψ and c = w: no rows but the family's own are needed, and a strip goes there and back.

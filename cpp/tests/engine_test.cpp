@@ -233,6 +233,10 @@ QuadraticForm definition(const FieldSpec& field, const Doubles& x) {
         } else if (field.kind == FieldKind::coordinate && field.weight == WeightFunction::log1p) {
             form.a[j] = std::log(1 + x[j]);
             form.b[j] = 1 / (1 + x[j]);
+        } else if (field.kind == FieldKind::coordinate && field.weight == WeightFunction::mcp) {
+            const double end = field.exponent * field.caps[j], y = std::min(x[j], end);
+            form.a[j] = field.caps[j] * y - y * y / (2 * field.exponent);
+            form.b[j] = x[j] < end ? field.caps[j] - x[j] / field.exponent : 0;
         } else if (field.kind == FieldKind::coordinate) {
             const bool capped = field.weight == WeightFunction::min_power && x[j] >= field.caps[j];
             form.a[j] = std::pow(capped ? field.caps[j] : x[j], field.exponent);
@@ -250,6 +254,7 @@ const FieldSpec fields[] = {
     {FieldKind::coordinate, WeightFunction::power, 1.5, nullptr},
     {FieldKind::coordinate, WeightFunction::min_power, 2.0, caps},
     {FieldKind::coordinate, WeightFunction::log1p, 1.0, nullptr},
+    {FieldKind::coordinate, WeightFunction::mcp, 1.5, caps},
 };
 
 // Samples on the field's domain: positive, and of length one on the sphere.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self
 
@@ -14,10 +14,17 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import NotFittedError
 
 from scorematch import _core
-from scorematch._field import check_inside, make_field
+from scorematch._field import (
+    blocks_of_field,
+    check_domain,
+    check_inside,
+    compiled_field,
+    has_boundary,
+    settled_weight,
+)
 from scorematch._threads import effective_threads
 from scorematch._validation import Floats, check_sample_weight, check_samples, check_theta
-from scorematch.domains import Domain, NonNegative, RealSpace
+from scorematch.domains import Sphere
 
 # θ to J(θ) and its gradient.
 Loss = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
@@ -34,17 +41,20 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     # The name in the compiled registry; empty where a family has its derivatives from elsewhere, and overrides
     # `_layout`, `_evaluate` and `_loss`.
     _family: ClassVar[str] = ""
+    # False where it is another family that chooses one of its options by itself.
+    _is_family: ClassVar[bool] = True
     # Parameters that from_params needs, and those that it may be given.
     _required_params: ClassVar[tuple[str, ...]]
     _optional_params: ClassVar[tuple[str, ...]] = ()
-    # Domains that it can be put on.
-    _domains: ClassVar[tuple[type[Domain], ...]] = (RealSpace, NonNegative)
+    # Whether it lives on the sphere, and not in space or a part of it.
+    _on_sphere: ClassVar[bool] = False
     # Attributes that, beside theta_, make the fitted model: what a file must hold.
     _state: ClassVar[tuple[str, ...]] = ()
 
     n_features_in_: int
     theta_: NDArray[np.float64]
     params_: dict[str, NDArray[np.float64]]
+    weight_: Any
     objective_: float
     converged_: bool
     n_iter_: int
@@ -97,7 +107,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
         """X, checked, and in the domain."""
         X = check_samples(self, X, reset=reset, finite=finite)
-        check_inside(X, self._domain(), self._weight())
+        check_inside(X, self._domain())
         return X
 
     def _domain(self) -> Any:
@@ -145,7 +155,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         n_features, theta = model._theta_from_params(parameters)
         if n_features is not None:
             model.n_features_in_ = n_features
-        model._field()
+        model._check_domain()
         model._set_theta(theta)
         return model
 
@@ -349,12 +359,37 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def _compiled(self) -> _core.Family:
         return _core.Family(self._family, self._variant(), self.n_features_in_, self._size(), self._constants())
 
-    def _field(self) -> _core.Field:
+    def _check_domain(self) -> None:
+        """Raise an error where domain and weight are none, do not go together, or not with this family."""
         domain = self._domain()
-        if isinstance(domain, Domain) and not isinstance(domain, self._domains):
-            known = " or ".join(f"{cls.__name__}()" for cls in self._domains)
-            raise ValueError(f"{type(self).__name__} has no domain {domain!r}; use {known}")
-        return make_field(domain, self._weight())
+        check_domain(domain, self._weight())
+        if isinstance(domain, Sphere) != self._on_sphere:
+            where = "it lives on the sphere" if self._on_sphere else "VonMisesFisher lives on it"
+            raise ValueError(f"{type(self).__name__} has no domain {domain!r}; {where}")
+
+    @property
+    def _has_boundary(self) -> bool:
+        return has_boundary(self._domain())
+
+    def _has_unbounded_score(self) -> bool:
+        """Whether the score function grows without bounds towards the boundary: other weights suit it."""
+        return False
+
+    def _settle_weight(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> None:
+        """Set `weight_`: the default where the user gives none, and caps that are quantiles of the training data."""
+        self.weight_ = self._weight_on(X, sample_weight)
+
+    def _weight_on(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> Any:
+        unbounded = self._has_unbounded_score()
+        return settled_weight(self._domain(), self._weight(), X, sample_weight, unbounded_score=unbounded)
+
+    def _settled_weight(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> Any:
+        """That of the fit; a model without one takes quantiles from the data at hand."""
+        return self.weight_ if hasattr(self, "weight_") else self._weight_on(X, sample_weight)
+
+    def _field(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> _core.Field:
+        """Domain and weight at samples, as the objective sees them."""
+        return compiled_field(self._domain(), self._settled_weight(X, sample_weight), X)
 
     def _threads(self) -> int:
         return effective_threads(getattr(self, "n_jobs", None))
@@ -362,10 +397,26 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def _evaluate(self, X: ArrayLike, *wanted: str) -> dict[str, Floats]:
         self._check_is_fitted()
         X = self._check_samples(X)
+        # Weights belong to the objective; what is asked of the density itself holds on the boundary too.
+        weighted = self._has_boundary and not {"norm_term", "hessian_term"}.isdisjoint(wanted)
+        if not weighted:
+            field = _core.Field.sphere() if self._on_sphere else _core.Field.euclidean()
+            return self._evaluate_in(field, X, wanted)
+        domain, weight = self._domain(), self._settled_weight(X)
+        results = [
+            self._evaluate_in(compiled_field(domain, weight, X[block]), X[block], wanted)
+            for block in blocks_of_field(domain, weight, len(X))
+        ]
+        if len(results) == 1:
+            return results[0]
+        return {name: np.concatenate([result[name] for result in results]) for name in wanted}
+
+    def _evaluate_in(self, field: _core.Field, X: Floats, wanted: Iterable[str]) -> dict[str, Floats]:
         return _core.evaluate(
-            self._compiled(), self._compiled_theta(), X, self._field(), list(wanted), self._threads(), self._origin()
+            self._compiled(), self._compiled_theta(), X, field, list(wanted), self._threads(), self._origin()
         )
 
     def _loss(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> Loss:
         """The objective on fixed data, compiled: what the optimisers call."""
-        return _core.Loss(self._compiled(), X, sample_weight, self._field(), self._threads(), self._origin())
+        field = self._field(X, sample_weight)
+        return _core.Loss(self._compiled(), X, sample_weight, field, self._threads(), self._origin())

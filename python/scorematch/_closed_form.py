@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scorematch._base import ScoreMatchingEstimator
+from scorematch._field import blocks_of_field
 from scorematch._quadratic import QuadraticForm
 from scorematch._validation import Floats, check_not_tiny, check_sample_weight, raw_sample_weight
 
@@ -62,7 +63,7 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
 
     def _check_options(self) -> None:
         """Raise an error where an option of the constructor is wrong."""
-        self._field()
+        self._check_domain()
 
     def _training_samples(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
@@ -150,6 +151,14 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
             X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
             return self._form(X, check_sample_weight(sample_weight, len(X)))
 
+    def _sums_in_blocks(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Any:
+        sums = None
+        for block in blocks_of_field(self._domain(), self._settled_weight(X, sample_weight), len(X)):
+            weight = None if sample_weight is None else sample_weight[block]
+            more = self._sums(X[block], weight, earlier if sums is None else sums)
+            sums = more if sums is None else sums + more
+        return sums
+
     def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         name = type(self).__name__
         self._check_options()
@@ -157,7 +166,10 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         X, raw_weight = self._training_samples(X, sample_weight, reset=earlier is None)
         if self._family:  # others have their statistics from the user, of a size of their own
             check_not_tiny(X)
-        sums = self._sums(X, check_sample_weight(raw_weight, len(X)), earlier)
+        weight = check_sample_weight(raw_weight, len(X))
+        if earlier is None:
+            self._settle_weight(X, weight)
+        sums = self._sums_in_blocks(X, weight, earlier)
         if raw_weight is not None:  # the checked ones have mean 1
             sums = sums.times(float(np.mean(raw_weight)))
         kind = (sums.kind, self._domain(), self._weight())

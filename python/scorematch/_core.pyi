@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _Floats: TypeAlias = NDArray[np.floating[Any]]
-_WeightFunction: TypeAlias = Literal["power", "min_power", "log1p"]
+_WeightFunction: TypeAlias = Literal["power", "min_power", "log1p", "mcp"]
 _Sums: TypeAlias = NDArray[np.float64]
 _Packing: TypeAlias = Literal["dense", "symmetric", "lower"]
 
@@ -32,7 +32,29 @@ class Field:
     @staticmethod
     def sphere() -> Field: ...
     @staticmethod
+    def tabulated(a: _Sums, b: _Sums) -> Field: ...
+    @staticmethod
     def coordinate(function: _WeightFunction, exponent: float = 1.0, caps: Sequence[float] = ...) -> Field: ...
+
+class Region:
+    @staticmethod
+    def intervals(intervals: Sequence[Sequence[tuple[float, float]]], nonnegative: bool = False) -> Region: ...
+    @staticmethod
+    def ball(radius: float, norm: int, nonnegative: bool = False) -> Region: ...
+    @staticmethod
+    def half_spaces(A: ArrayLike, b: ArrayLike, nonnegative: bool = False) -> Region: ...
+    @staticmethod
+    def polygon(vertices: ArrayLike, nonnegative: bool = False) -> Region: ...
+    @staticmethod
+    def inequalities(
+        inequalities: Sequence[tuple[Sequence[float], Sequence[str], Sequence[float], float]],
+        rule: Sequence[int],
+        nonnegative: bool = False,
+    ) -> Region: ...
+    def cost(self, n_features: int) -> float: ...
+    def contains(self, X: _Floats, n_threads: int = 1) -> NDArray[np.bool_]: ...
+    def coordinate_distance(self, X: _Floats, n_threads: int = 1) -> tuple[_Sums, _Sums]: ...
+    def distance(self, X: _Floats, n_threads: int = 1) -> tuple[_Sums, _Sums]: ...
 
 class Loss:
     def __init__(
@@ -72,6 +94,27 @@ class Minibatches:
     @property
     def n_epochs(self) -> int: ...
 
+class GibbsSampler:
+    def __init__(
+        self,
+        precision: ArrayLike,
+        linear: ArrayLike,
+        log_factor: ArrayLike,
+        extra: ArrayLike,
+        exponent: float,
+        exponential: bool,
+        intervals: Sequence[ArrayLike],
+        root: float,
+        constraints: ArrayLike,
+        bounds: ArrayLike,
+        norm: int,
+        radius: float,
+        vertices: ArrayLike,
+    ) -> None: ...
+    def sweep(
+        self, states: ArrayLike, positions: NDArray[np.uint64], n_sweeps: int, seed: int, n_threads: int
+    ) -> tuple[_Sums, NDArray[np.uint64]]: ...
+
 def evaluate(
     family: Family,
     theta: ArrayLike,
@@ -97,15 +140,45 @@ def polynomial_moments(
     scale: ArrayLike,
     n_threads: int,
 ) -> tuple[_Sums, _Sums]: ...
+def pairwise_moments(
+    X: _Floats,
+    sample_weight: ArrayLike | None,
+    field: Field,
+    a: float,
+    b: float,
+    has_linear: bool,
+    on_simplex: bool,
+    shift: ArrayLike,
+    n_threads: int,
+) -> dict[str, _Sums]: ...
 def first_nonfinite(X: _Floats) -> tuple[int, int] | None: ...
 def minimise_penalised(
     gamma: ArrayLike, linear: ArrayLike, penalty: ArrayLike, start: ArrayLike, tol: float, max_iter: int
 ) -> tuple[_Sums, Literal["converged", "stopped", "unbounded"], int, float]: ...
+
+class InteractionProblem:
+    def __init__(
+        self, blocks: ArrayLike, g: ArrayLike, coupling: ArrayLike | None, symmetric: bool, fixed_diagonal: bool
+    ) -> None: ...
+    def start(self, columns: ArrayLike) -> None: ...
+    def restrict_to(self, allowed: ArrayLike) -> None: ...
+    def minimise(
+        self, alphas: ArrayLike, alpha_linears: ArrayLike, tol: float, max_iter: int, n_threads: int
+    ) -> list[tuple[_Sums, _Sums, Literal["converged", "stopped", "unbounded"], int, float, int]]: ...
+    def gradient(self) -> _Sums: ...
+
 def families() -> list[str]: ...
 def level() -> str: ...
 def supported_levels() -> list[str]: ...
 def use_level(name: str) -> None: ...
 def vector_bits() -> int: ...
 def has_threads() -> bool: ...
+def weight(
+    function: Literal["identity", "log1p", "tanh", "asinh", "softplus", "mcp", "scad", "sine"],
+    x: ArrayLike,
+    parameter: float,
+    column_values: Sequence[float],
+    exponent: float,
+) -> tuple[_Sums, _Sums]: ...
 def elementwise(name: str, values: _Floats, parameter: float = 0.0) -> _Floats: ...
 def fma_peak(single_precision: bool = False) -> float: ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
@@ -14,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
+from scorematch._field import field_values
 from scorematch._penalised import UnboundedError, minimise_penalised
 from scorematch._quadratic import QuadraticForm, SingularError, relative_error, solve
 from scorematch._user_functions import RowFunction, UserFunction, check_callable
@@ -23,6 +23,7 @@ from scorematch._validation import (
     check_parameter,
     check_real,
 )
+from scorematch._warnings import warn
 from scorematch.domains import Domain
 from scorematch.weights import Weight
 
@@ -62,9 +63,11 @@ class ExponentialFamily(ClosedFormEstimator):
     statistic : callable, optional
         Gives t itself, (n_rows, n_statistics). Only ``unnormalized_log_density`` needs it.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     ridge : float, default=0.0
         A penalty of ½·ridge·‖θ‖² in the objective, which makes the solution unique where the data alone do not.
     alpha : float or sequence of float, default=0.0
@@ -91,6 +94,8 @@ class ExponentialFamily(ClosedFormEstimator):
         The objective at the estimate, without the penalties.
     converged_, n_iter_ : bool, int
         Whether the minimum was found, and in how many iterations; True and 1 without `alpha`.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -221,7 +226,7 @@ class ExponentialFamily(ClosedFormEstimator):
         self._penalties()
         check_real("tol", self.tol, lowest=0.0)
         check_count("max_iter", self.max_iter)
-        self._field()
+        self._check_domain()
 
     def _penalties(self) -> Doubles:
         """The l1 penalty of each coefficient."""
@@ -234,11 +239,15 @@ class ExponentialFamily(ClosedFormEstimator):
 
     def _blocks(self, X: Floats, sample_weight: Doubles | None = None) -> Iterator[_Block]:
         p, d = int(self.n_statistics), X.shape[1]
+        field_weight = self._settled_weight(X, sample_weight)
         size = int(self.block_size) if self.block_size is not None else max(1, BLOCK_NUMBERS // (p * d))
         for first in range(0, len(X), size):
             rows = X[first : first + size].astype(np.float64, copy=False).view()
             rows.flags.writeable = False  # they may be the caller's own
-            h, dh = (None, None) if self.weight is None else self.weight(rows)
+            h, dh = (None, None)
+            if self._has_boundary:
+                a, dh = field_values(self.domain, field_weight, rows)
+                h = np.broadcast_to(a, rows.shape)
             weight = None if sample_weight is None else sample_weight[first : first + size]
             yield _Block(self, first, rows, h, dh, weight)
 
@@ -329,12 +338,11 @@ class ExponentialFamily(ClosedFormEstimator):
             ) from error
         self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
         if not minimum.converged:
-            warnings.warn(
+            warn(
                 f"ExponentialFamily did not converge: after {minimum.n_iter} iterations the conditions of a minimum "
                 f"are missed by {minimum.violation:.2g} of the largest entry of g (tol={self.tol:g}). Try a larger "
                 "max_iter, or a positive ridge",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return minimum.theta
 
@@ -349,7 +357,7 @@ class ExponentialFamily(ClosedFormEstimator):
         )
         if error > LARGE_ERROR:
             raise ValueError(message)
-        warnings.warn(message, UserWarning, stacklevel=6)
+        warn(message)
 
 
 @dataclass(frozen=True)

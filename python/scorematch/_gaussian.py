@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +21,7 @@ from scorematch._validation import (
     check_symmetric,
     raw_sample_weight,
 )
+from scorematch._warnings import warn
 from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
@@ -45,9 +45,11 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     covariance_type : {"full", "diag", "spherical"}, default="full"
         Any symmetric precision, a diagonal one, or a multiple of the identity.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
 
@@ -69,6 +71,8 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         The objective at the estimate.
     converged_, n_iter_ : bool, int
         Always True and 1.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -159,7 +163,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         name = given[0]
         matrix = _as_matrix(name, params[name], d)
         # Truncation makes a density of more precisions than the positive definite ones.
-        if isinstance(self.domain, NonNegative) and name == "precision":
+        if self._has_boundary and name == "precision":
             matrix = check_symmetric(name, matrix)
         else:
             matrix = check_positive_definite(name, matrix)
@@ -193,7 +197,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         self.covariance_ = _inverse_on_span(self.precision_)
         self.mean_ = self.covariance_ @ linear
         # What the truncation alone makes a density has no covariance to speak of.
-        proper = not isinstance(self.domain, NonNegative) or np.linalg.eigvalsh(self.precision_)[0] > 0
+        proper = not self._has_boundary or np.linalg.eigvalsh(self.precision_)[0] > 0
         spread = {"covariance": self.covariance_} if proper else {"precision": self.precision_}
         self.params_ = {"mean": self.mean_, **spread}
 
@@ -207,7 +211,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
     ) -> tuple[Floats, Doubles | None]:
         # On all of space the sums themselves tell whether X is finite, at no cost.
-        X = self._check_samples(X, reset=reset, finite=isinstance(self.domain, NonNegative))
+        X = self._check_samples(X, reset=reset, finite=self._has_boundary)
         return X, raw_sample_weight(sample_weight, len(X))
 
     def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Moments | WeightedMoments:
@@ -218,14 +222,14 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
 
     def _moments_of(self, X: Floats, weight: Doubles | None, shift: Doubles | None) -> Moments | WeightedMoments:
         diagonal = self.covariance_type != "full"
-        if isinstance(self.domain, NonNegative):
+        if self._has_boundary:
             return WeightedMoments.of(
-                X, weight, self._field(), diagonal=diagonal, n_threads=self._threads(), shift=shift
+                X, weight, self._field(X, weight), diagonal=diagonal, n_threads=self._threads(), shift=shift
             )
         return Moments.of(X, weight, diagonal=diagonal, n_threads=self._threads(), shift=shift)
 
     def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
-        if isinstance(self.domain, NonNegative) or X.size < FEW_NUMBERS:
+        if self._has_boundary or X.size < FEW_NUMBERS:
             return super()._loss(X, sample_weight)
         # On all of space moments tell everything, at a quarter of the products of scores and their way back.
         moments = self._moments_of(X, sample_weight, None)
@@ -266,7 +270,11 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         diagonal = self.covariance_type != "full"
         each = np.arange(d)
         if isinstance(moments, WeightedMoments):
-            sums = moments.sums
+            # Where all coordinates share their weight, so do they these sums.
+            sums = moments.sums | {
+                name: np.broadcast_to(moments.sums[name], (d, *moments.sums[name].shape[1:]))
+                for name in ("h", "first", "second")
+            }
         else:
             sums = {
                 "h": np.full(d, moments.total),
@@ -316,12 +324,10 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         self._set_theta(self._pack(precision, linear + precision @ moments.shift))
         smallest = float(np.linalg.eigvalsh(precision)[0])
         if smallest <= 0:
-            warnings.warn(
+            warn(
                 f"the estimated precision has a negative eigenvalue ({smallest:.3g}): the density is integrable only "
                 "if the truncation makes it so, and mean_ and covariance_ are formal. More data, or another weight, "
-                "may mend it",
-                UserWarning,
-                stacklevel=4,
+                "may mend it"
             )
 
     def _shaped(self, covariance: Doubles) -> Doubles:
@@ -352,11 +358,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         remedy = "Drop the dependent columns, or choose covariance_type='diag' or 'spherical'"
         if self.covariance_type == "diag":
             remedy = "Drop the constant columns"
-        warnings.warn(
-            f"the covariance is singular ({reason}): precision_ is that on the span of the data. {remedy}",
-            UserWarning,
-            stacklevel=5,
-        )
+        warn(f"the covariance is singular ({reason}): precision_ is that on the span of the data. {remedy}")
         return _inverse_on_span(covariance, moments.eps)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any, ClassVar, Literal
@@ -16,7 +15,8 @@ from scorematch._moments import Moments
 from scorematch._optimize import warn_unless_converged
 from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive
-from scorematch.domains import Domain, RealSpace
+from scorematch._warnings import warn
+from scorematch.domains import Domain
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -50,9 +50,11 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         The variance :math:`\sigma^2` of the visible units given the hidden ones: estimated, or a number that is given.
         It is the same for all columns, so these should have about the same scale.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     n_init : int, default=1
         Number of random starts, of which the best is kept.
     tol : float, default=1e-6
@@ -109,6 +111,8 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     history_ : ndarray of shape (n_epochs,)
         The mean objective of the minibatches of each epoch of the best start, on the scale on which it is minimised;
         empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -314,8 +318,7 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         variance = float(moments.covariance.mean())
         # Of data off the origin W and c are so correlated that the search creeps, and c has few digits left. On all of
         # space the model is closed under shifts, and the fit is about a point that X subtracts exactly.
-        shifts = self.domain is None or isinstance(self.domain, RealSpace)
-        origin = moments.mean.astype(X.dtype).astype(np.float64) if shifts else np.zeros(d)
+        origin = np.zeros(d) if self._has_boundary else moments.mean.astype(X.dtype).astype(np.float64)
         estimated, random = not self._constants(), check_random_state(self.random_state)
         minimum = self._minimise(
             self._compiled(),
@@ -325,7 +328,7 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
             scale=self._joined(np.full((m, d), np.sqrt(variance)), np.ones(m), np.full(d, np.sqrt(variance)), 1.0),
             unit=d / variance,
             random=random,
-            origin=origin if shifts else None,
+            origin=None if self._has_boundary else origin,
             fault=lambda theta: _collapse(theta[-1], variance) if estimated else "",
         )
         self._set_theta(minimum.theta)
@@ -335,13 +338,11 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         )
         self.objective_ = minimum.objective
         if minimum.fault:
-            warnings.warn(
+            warn(
                 f"{minimum.fault}, and so from every start: the hidden units reproduce the rows ever more exactly, and "
                 "there the objective has no lower bound. What is returned is the best start itself, random weights. "
                 "Try fewer hidden units (n_components), more rows, or a number for noise_variance; look for duplicated "
-                "or rounded values",
-                UserWarning,
-                stacklevel=3,
+                "or rounded values"
             )
             return
         warn_unless_converged("GaussianBernoulliRBM", minimum, f"{self._first_remedy()}, or more starts (n_init)")

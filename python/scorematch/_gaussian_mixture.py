@@ -15,6 +15,7 @@ from scorematch._moments import Moments
 from scorematch._optimize import Settings, minimise, warn_unless_converged
 from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite, check_real
+from scorematch._warnings import warn
 from scorematch._whole_data import WholeDataEstimator
 from scorematch.domains import Domain
 from scorematch.weights import Weight
@@ -64,9 +65,11 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         covariance. The objective has no lower bound without it: a component that collapses on one point, or on a few
         that agree in one direction, sends it to minus infinity. A warning says so where a component ends on the floor.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     tol : float, default=1e-6
         The gradient at which to stop, in units of the data's scale.
     max_iter : int, default=1000
@@ -102,6 +105,8 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         Whether the best start converged.
     n_iter_ : int
         Its number of iterations.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -319,12 +324,10 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         self.theta_, self.objective_ = minimum.theta, minimum.objective
         self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
         if minimum.fault:
-            warnings.warn(
+            warn(
                 f"{minimum.fault}, and so from every start: a few rows agree in a point or in a direction, and there "
                 "the objective has no lower bound. What is returned is the best start itself, not a minimum. "
-                f"{REMEDIES_OF_COLLAPSE}",
-                UserWarning,
-                stacklevel=3,
+                f"{REMEDIES_OF_COLLAPSE}"
             )
             return
         warn_unless_converged(
@@ -332,11 +335,9 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         )
         k, share = self._thinnest(minimum.theta, scales)
         if share <= 1.1 * self.reg_covar:
-            warnings.warn(
+            warn(
                 f"component {k} sits on the covariance floor reg_covar={self.reg_covar:g}: without it, the component "
-                f"would collapse. {REMEDIES_OF_COLLAPSE}",
-                UserWarning,
-                stacklevel=3,
+                f"would collapse. {REMEDIES_OF_COLLAPSE}"
             )
         elif self.n_components > 1:
             self._warn_of_weights(X, sample_weight, minimum.theta)
@@ -348,12 +349,10 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         if errors[k] <= MOST_WEIGHT_ERROR:
             return
         size = f"is about {errors[k]:.2g}, if not more" if np.isfinite(errors[k]) else "is not finite"
-        warnings.warn(
+        warn(
             f"weights_ are hardly determined: the standard error of log(weights_[{k}] / weights_[-1]) {size}. Score "
             "matching sees slopes of the log density, and these do not tell the shares of components that hardly "
-            "overlap. means_ and covariances_ do not suffer. Where weights matter, estimate them by maximum likelihood",
-            UserWarning,
-            stacklevel=4,
+            "overlap. means_ and covariances_ do not suffer. Where weights matter, estimate them by maximum likelihood"
         )
 
     def _weight_errors(self, X: Floats, sample_weight: Doubles | None, theta: Doubles) -> Doubles:
@@ -366,12 +365,10 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         steps = step * np.eye(n_ratios, len(theta))
 
         def slopes(rows: slice) -> Doubles:
-            differences = []
+            differences, field = [], self._field(X[rows])
             for one in steps:
                 ahead, behind = (
-                    _core.evaluate(
-                        family, moved, X[rows], self._field(), ["norm_term", "hessian_term"], self._threads(), None
-                    )
+                    _core.evaluate(family, moved, X[rows], field, ["norm_term", "hessian_term"], self._threads(), None)
                     for moved in (theta + one, theta - one)
                 )
                 differences.append(sum(ahead[term].astype(np.float64) - behind[term] for term in ahead))

@@ -91,7 +91,7 @@ class IterativeEstimator(WholeDataEstimator):
         in `variables`; minibatches go in θ itself and keep what `unit_rows` and `n_positive` say of it (see
         `minimise_in_minibatches`).
         """
-        settings, field, n_threads = self._settings(), self._field(), self._threads()
+        settings, field, n_threads = self._settings(), self._field(X), self._threads()
         if isinstance(settings, Settings):
             loss: Loss = _core.Loss(family, X, sample_weight, field, n_threads, origin)
             theta_of: Callable[[Doubles], Doubles] = np.asarray

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,8 +15,8 @@ from scorematch import _core
 from scorematch._iterative import IterativeEstimator
 from scorematch._optimize import Loss, Variables, warn_unless_converged
 from scorematch._validation import Floats, check_count, check_flag, check_parameter
+from scorematch._warnings import warn
 from scorematch._whitening import Prepared, prepare
-from scorematch.domains import NonNegative
 
 Doubles = NDArray[np.float64]
 # A root mean square of a component, or a coefficient, that no data ask for.
@@ -148,7 +147,7 @@ class IndependentExperts(LinearExperts):
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
         self._settings()
-        if self.whiten and isinstance(self._domain(), NonNegative):
+        if self.whiten and self._has_boundary:
             raise ValueError(
                 f"whiten=True has no place on {self._domain()!r}: whitened data do not lie in it. Pass whiten=False"
             )
@@ -159,7 +158,7 @@ class IndependentExperts(LinearExperts):
         search = self._search(m, prepared)
         rest, random = self._start_of_the_rest(m), check_random_state(self.random_state)
         family = _core.Family(self._family, self._variant(), r, m, self._constants())
-        loss = _core.Loss(family, prepared.data, sample_weight, self._field(), self._threads())
+        loss = _core.Loss(family, prepared.data, sample_weight, self._field(prepared.data), self._threads())
 
         def joined(components: Doubles, behind: Doubles) -> Doubles:
             return np.concatenate([components.ravel(), behind])
@@ -183,16 +182,14 @@ class IndependentExperts(LinearExperts):
         self.mean_ = prepared.mean
         self.objective_ = self._loss(X, sample_weight)(self.theta_)[0]
         if minimum.fault:
-            warnings.warn(
+            warn(
                 f"{minimum.fault}, and so from every start: {self._why_collapse}, and there the objective has no lower "
                 f"bound. What is returned is the best start itself, a random rotation. Try {self._remedy_of_collapse}"
                 "fewer components (n_components), more rows, or more starts (n_init); look for duplicated or rounded "
-                "values",
-                UserWarning,
-                stacklevel=3,
+                "values"
             )
             return
-        whitening = "" if self.whiten or isinstance(self._domain(), NonNegative) else "whiten=True, "
+        whitening = "" if self.whiten or self._has_boundary else "whiten=True, "
         remedies = f"{self._first_remedy()}, {whitening}or more starts (n_init)"
         warn_unless_converged(type(self).__name__, minimum, remedies)
 

@@ -80,10 +80,18 @@ def to_dict(model: ScoreMatchingEstimator) -> dict[str, Any]:
     """A fitted model as plain data."""
     model._check_is_fitted()
     for name, value in model.get_params(deep=False).items():
-        if callable(value) and not dataclasses.is_dataclass(value):
+        own = _own_code_in(value)
+        if own is not None:
+            verb = "is" if own is value else "holds"
+            what = "a function" if hasattr(own, "__name__") else "an object of your own"
             raise ValueError(
-                f"{type(model).__name__} cannot be written to a model file: its option {name} is a function, "
-                f"{getattr(value, '__name__', value)}. Pickle the model, or keep theta_ and use from_params() later"
+                f"{type(model).__name__} cannot be written to a model file: its option {name} {verb} {what}, "
+                f"{getattr(own, '__name__', own)}. Pickle the model, or keep theta_ and use from_params() later"
+            )
+        if hasattr(value, "contains") and type(value) not in _OBJECTS.values():
+            raise ValueError(
+                f"{type(model).__name__} cannot be written to a model file: its option {name} is an object of your "
+                f"own, {value!r}. Pickle the model, or keep theta_ and use from_params() later"
             )
     return {
         "format": FORMAT,
@@ -100,6 +108,7 @@ def to_dict(model: ScoreMatchingEstimator) -> dict[str, Any]:
         },
         "params": {name: _plain(value) for name, value in model.params_.items()},
         "state": {name: _plain(getattr(model, name)) for name in model._state},
+        "weight": _plain(getattr(model, "weight_", None)),
         "theta": model.theta_.tolist(),
     }
 
@@ -122,7 +131,9 @@ def from_dict(contents: Any) -> ScoreMatchingEstimator:
         for name in model._state:
             value = contents["state"][name]
             setattr(model, name, np.asarray(value, dtype=np.float64) if isinstance(value, list) else value)
-        model._field()
+        model._check_domain()
+        if contents.get("weight") is not None:
+            model.weight_ = _revived(contents["weight"])
         theta = check_theta(contents["theta"], model._compiled().n_params)
         for name, value in contents["fit"].items():
             setattr(model, f"{name}_", value)
@@ -143,19 +154,36 @@ _OBJECTS = {
 }
 
 
+def _own_code_in(value: Any) -> Any:
+    """The first function or object of the user's in an option, which may be a pair or have fields; None without one."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if type(value) is not _OBJECTS.get(type(value).__name__):
+            return value
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, list | tuple):
+        return next((own for own in map(_own_code_in, value) if own is not None), None)
+    return value if callable(value) or callable(getattr(value, "contains", None)) else None
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        value = value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return {"type": "float", "value": str(value)}  # JSON has no infinity
     return value if isinstance(value, bool | int | float | str) else None
 
 
 def _revived(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_revived(entry) for entry in value]
+    if isinstance(value, dict) and value.get("type") == "float":
+        return float(value["value"])
     if isinstance(value, dict) and value.get("type") in _OBJECTS:
-        fields = {name: field for name, field in value.items() if name != "type"}
+        fields = {name: _revived(field) for name, field in value.items() if name != "type"}
         return _OBJECTS[value["type"]](**fields)
-    return value
+    return [_revived(entry) for entry in value] if isinstance(value, list) else value

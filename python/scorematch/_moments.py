@@ -105,7 +105,7 @@ class WeightedMoments:
     shift: Doubles
     total: float
     n_samples: int
-    sums: dict[str, Doubles]  # h (d,), dh (d,), first (d, d), cross (d, d), second (d, d, d) or (d,)
+    sums: dict[str, Doubles]  # h (q,), dh (d,), first (q, d), cross (d, d), second (q, d, d) or (d,)
     eps: float
 
     @property

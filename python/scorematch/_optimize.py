@@ -9,7 +9,6 @@ central differences of the gradient.
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from scipy.optimize import OptimizeResult, brentq, minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from scorematch._validation import check_count, check_real, check_verbose
+from scorematch._warnings import warn
 
 Doubles = NDArray[np.float64]
 Loss = Callable[[Doubles], tuple[float, Doubles]]
@@ -140,11 +140,7 @@ def warn_unless_converged(estimator: str, minimum: Minimum, remedies: str) -> No
     """A ConvergenceWarning with the reason and what to try."""
     if minimum.converged:
         return
-    warnings.warn(
-        f"{estimator} did not converge in {_duration(minimum)}: {minimum.reason}. Try {remedies}",
-        ConvergenceWarning,
-        stacklevel=4,
-    )
+    warn(f"{estimator} did not converge in {_duration(minimum)}: {minimum.reason}. Try {remedies}", ConvergenceWarning)
 
 
 def trust_region_step(eigenvalues: Doubles, slope: Doubles, radius: float) -> Doubles:

@@ -27,8 +27,8 @@ class PenalisedMinimum:
 class UnboundedError(ValueError):
     """The penalised objective falls for ever, in the direction `direction`."""
 
-    def __init__(self, direction: Doubles) -> None:
-        super().__init__("the penalised objective has no lower bound")
+    def __init__(self, direction: Doubles, message: str = "the penalised objective has no lower bound") -> None:
+        super().__init__(message)
         self.direction = direction
 
 

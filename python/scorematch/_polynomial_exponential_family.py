@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -24,6 +23,7 @@ from scorematch._validation import (
     check_real,
     raw_sample_weight,
 )
+from scorematch._warnings import warn
 from scorematch.domains import Domain, NonNegative
 from scorematch.weights import Weight
 
@@ -59,9 +59,11 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
     interactions : bool, default=True
         Whether there are terms with more than one variable. Where False, coordinates are independent.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     ridge : float, default=0.0
         A penalty of ½·ridge·‖θ‖² in the objective, which makes the solution unique where the data alone do not.
     n_jobs : int, optional
@@ -86,6 +88,8 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         The objective at the estimate, without the penalty.
     converged_, n_iter_ : bool, int
         Always True and 1.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -209,12 +213,12 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         check_count("degree", self.degree)
         check_flag("interactions", self.interactions)
         check_real("ridge", self.ridge, lowest=0.0)
-        self._field()
-        if self.degree % 2 and not isinstance(self.domain, NonNegative):
+        self._check_domain()
+        if self.degree % 2 and not self._has_boundary:
             raise ValueError(
                 f"degree={self.degree} is odd: on all of space the terms of highest degree are then positive in one "
                 "direction or its opposite, and exp of the polynomial has no finite integral. Choose an even degree, "
-                "or domain=NonNegative() with a weight"
+                "or a domain, such as NonNegative()"
             )
 
     def _check_size(self) -> None:
@@ -279,7 +283,7 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, reset: bool
     ) -> tuple[Floats, Doubles | None]:
         # On all of space the sums themselves tell whether X is finite, at no cost.
-        X = self._check_samples(X, reset=reset, finite=isinstance(self.domain, NonNegative))
+        X = self._check_samples(X, reset=reset, finite=self._has_boundary)
         self._check_size()
         return X, raw_sample_weight(sample_weight, len(X))
 
@@ -309,7 +313,14 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
     def _moments_of(self, X: Floats, weight: Doubles | None, frame: Doubles) -> _Moments:
         """One pass over X; an error that names the first entry which is not finite."""
         sums, slope_sums = _core.polynomial_moments(
-            X, weight, self._field(), int(self.degree), bool(self.interactions), frame[0], frame[1], self._threads()
+            X,
+            weight,
+            self._field(X, weight),
+            int(self.degree),
+            bool(self.interactions),
+            frame[0],
+            frame[1],
+            self._threads(),
         )
         if not (np.isfinite(sums).all() and np.isfinite(slope_sums).all()):
             check_finite(X)
@@ -355,7 +366,10 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
             ) from error
 
     def _warn_unless_integrable(self, local: Doubles, frame: Doubles) -> None:
-        terms, orthant = self._terms(), isinstance(self.domain, NonNegative)
+        orthant = isinstance(self.domain, NonNegative)
+        if self._has_boundary and not orthant:
+            return  # on a bounded domain every polynomial will do; of others nothing is known
+        terms = self._terms()
         leading = np.where(terms.leading, local, 0.0)
         value, direction = highest(terms, leading, orthant)
         if value < -1e-12 * np.abs(leading).max():
@@ -363,12 +377,10 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         direction = direction * frame[1]
         names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(terms.n_features)])
         words = in_words(direction / np.linalg.norm(direction), [str(name) for name in names])
-        warnings.warn(
+        warn(
             f"the polynomial is no log density: its terms of degree {self.degree} are not negative in the direction "
             f"{words}, so that exp of it cannot be normalised. Score function, Hyvärinen scores and gradients are "
-            "those of the formula all the same. More rows, another degree or interactions=False may mend it",
-            UserWarning,
-            stacklevel=4,
+            "those of the formula all the same. More rows, another degree or interactions=False may mend it"
         )
 
     def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
@@ -399,7 +411,7 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         They do where there are many rows and not many more moments than entries in the matrix that makes the scores.
         (Not in float32: moments are taken in doubles.)
         """
-        if len(X) < MANY_ROWS or X.dtype != np.float64 or isinstance(self.domain, NonNegative):
+        if len(X) < MANY_ROWS or X.dtype != np.float64 or self._has_boundary:
             return False
         terms = self._terms()
         d, highest_power = terms.n_features, 2 * terms.degree - 2

@@ -49,9 +49,11 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         components: the objective then has a lower bound, see the notes. Where None, only with more components than
         dimensions.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``, which needs ``whiten=False``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None. One with a boundary needs ``whiten=False``.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     n_init : int, default=1
         Number of random starts, of which the best is kept.
     tol : float, default=1e-6
@@ -106,6 +108,8 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
     history_ : ndarray of shape (n_epochs,)
         The mean objective of the minibatches of each epoch of the best start, on the scale on which it is minimised;
         empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 
 def families() -> list[type[ScoreMatchingEstimator]]:
-    """All public estimators, by name."""
+    """All public estimators, by name, but those that choose an option of another."""
     from scorematch._base import ScoreMatchingEstimator
 
     public = (getattr(scorematch, name) for name in sorted(scorematch._EXPORTS))
-    return [value for value in public if isinstance(value, type) and issubclass(value, ScoreMatchingEstimator)]
+    found = [value for value in public if isinstance(value, type) and issubclass(value, ScoreMatchingEstimator)]
+    return [value for value in found if value._is_family]

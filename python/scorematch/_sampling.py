@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 
 from scorematch._base import ScoreMatchingEstimator
 from scorematch._validation import check_count
-from scorematch.domains import Domain, NonNegative
+from scorematch.domains import Domain
 
 Doubles = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class ExactSampler(ScoreMatchingEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            Exact, independent draws. On ``NonNegative()`` by rejection, unless the class says otherwise.
+            Exact, independent draws. On a domain with a boundary by rejection, unless the class says otherwise.
 
         Raises
         ------
@@ -51,7 +51,7 @@ class ExactSampler(ScoreMatchingEstimator):
     def _draw(self, n_samples: int, random: np.random.RandomState) -> Doubles:
         """So many draws, in the domain."""
         draw, domain = self._sampler(random), self._domain()
-        return reject(draw, domain, n_samples) if isinstance(domain, NonNegative) else draw(n_samples)
+        return reject(draw, domain, n_samples) if self._has_boundary else draw(n_samples)
 
 
 def reject(draw: Callable[[int], Doubles], domain: Domain, n_samples: int) -> Doubles:

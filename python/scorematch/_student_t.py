@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Real
@@ -20,6 +19,7 @@ from scorematch._moments import Moments
 from scorematch._optimize import Settings, minimise, warn_unless_converged
 from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite
+from scorematch._warnings import warn
 from scorematch._whole_data import WholeDataEstimator
 from scorematch.domains import Domain
 from scorematch.weights import Weight
@@ -58,9 +58,11 @@ class StudentT(ExactSampler, WholeDataEstimator):
     df : float, optional
         Degrees of freedom :math:`\nu`, positive; estimated where None.
     domain : Domain, optional
-        ``RealSpace()`` where None, or ``NonNegative()``.
+        Where the data live, one of :mod:`scorematch.domains` or an object of your own with ``contains`` and
+        ``coordinate_distance``; all of space where None.
     weight : Weight, optional
-        Needed on ``NonNegative()``: a function that vanishes at the boundary, such as ``MinPower()``.
+        On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
+        one that :func:`scorematch.weights.default_weight` chooses.
     n_init : int, default=1
         Number of starts, of which the best is kept. One is enough unless the data are few or far from the model.
     tol : float, default=1e-6
@@ -97,6 +99,8 @@ class StudentT(ExactSampler, WholeDataEstimator):
         Whether the best start converged.
     n_iter_ : int
         Its number of iterations.
+    weight_ : Weight or None
+        The weight that was used, with its caps in numbers.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -228,14 +232,12 @@ class StudentT(ExactSampler, WholeDataEstimator):
         self.theta_, self.objective_ = frame.theta(minimum.theta), minimum.objective
         self.converged_, self.n_iter_ = minimum.converged, minimum.n_iter
         if minimum.fault:
-            warnings.warn(
+            warn(
                 f"{minimum.fault}, and so from every start: rows that agree in a point or in a direction, or that form "
                 "clusters, draw the density to themselves, and there the objective has no lower bound. What is "
                 "returned is the best start (the first is about that of maximum likelihood on all of space), not a "
                 f"minimum. Try more rows (there must be more than {X.shape[1]} different ones), a larger df, Gaussian, "
-                "or GaussianMixture if there are clusters; look for duplicated or rounded values",
-                UserWarning,
-                stacklevel=3,
+                "or GaussianMixture if there are clusters; look for duplicated or rounded values"
             )
             return
         warn_unless_converged("StudentT", minimum, "a larger max_iter, df given, or rescaling the columns")
@@ -405,19 +407,15 @@ def _warn_of_df(df: float) -> None:
     """Say so where the degrees of freedom have run to a limit."""
     lowest, highest = SENSIBLE_DF
     if df > highest:
-        warnings.warn(
+        warn(
             f"df_ has run to {df:.3g}: the tails of the data are no heavier than those of a Gaussian, the limit of the "
             "model for large df, and the objective hardly depends on df there. Gaussian is the model to fit, or "
-            "GaussianMixture if there is more than one cluster",
-            UserWarning,
-            stacklevel=4,
+            "GaussianMixture if there is more than one cluster"
         )
     elif df < lowest:
-        warnings.warn(
+        warn(
             f"df_ has run to {df:.3g}: the data are more peaked, and their tails heavier, than those of any Student t. "
-            "Give df, and look for duplicated or rounded values",
-            UserWarning,
-            stacklevel=4,
+            "Give df, and look for duplicated or rounded values"
         )
 
 

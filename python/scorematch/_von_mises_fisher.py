@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +15,7 @@ from scorematch._moments import Moments
 from scorematch._quadratic import QuadraticForm, SingularError, solve
 from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_parameter, check_samples, raw_sample_weight
+from scorematch._warnings import warn
 from scorematch.domains import Domain, Sphere
 
 Doubles = NDArray[np.float64]
@@ -81,7 +81,7 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
 
     _family: ClassVar[str] = "von_mises_fisher"
     _required_params: ClassVar[tuple[str, ...]] = ("mean_direction", "concentration")
-    _domains: ClassVar[tuple[type[Domain], ...]] = (Sphere,)
+    _on_sphere: ClassVar[bool] = True
 
     mean_direction_: Doubles
     concentration_: float
@@ -138,7 +138,7 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
             if not directed.all():
                 raise ValueError(f"row {int(np.argmin(directed))} of X is all zeros and cannot be rescaled to length 1")
             X = _rescaled(X)
-        check_inside(X, self._domain(), None)
+        check_inside(X, self._domain())
         return X
 
     def _training_samples(
@@ -155,11 +155,9 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
             raise ValueError("every row of X is all zeros: there are no directions to fit")
         if not directed.all():
             n_left_out = len(rows) - int(np.count_nonzero(directed))
-            warnings.warn(
+            warn(
                 f"{n_left_out} of {len(rows)} rows of X are all zeros, such as row {int(np.argmin(directed))}: they "
-                "have no direction and are left out",
-                UserWarning,
-                stacklevel=4,
+                "have no direction and are left out"
             )
             rows, weight = rows[directed], None if weight is None else weight[directed]
         return _rescaled(rows), weight

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.linalg import eigh, qr
 
 from scorematch._moments import Moments
 from scorematch._validation import Floats
+from scorematch._warnings import warn
 
 Doubles = NDArray[np.float64]
 # Numbers that are mapped at a time.
@@ -101,11 +101,9 @@ def _whitening(moments: Moments, n_components: int | None) -> Doubles:
         fitted, remedy = "as many components are fitted", f"Pass n_components={rank}"
         if n_components is not None:
             fitted, remedy = f"{n_components} components are fitted in as many dimensions", "Drop columns"
-        warnings.warn(
+        warn(
             f"the {d} columns of X are linearly dependent, or there are too few rows: its rank is {rank}, and "
-            f"{fitted}. {remedy} to say that this is meant",
-            UserWarning,
-            stacklevel=6,
+            f"{fitted}. {remedy} to say that this is meant"
         )
     kept = min(wanted, rank)
     if kept == rank:  # nothing is left out, and whatever makes the covariance the identity will do

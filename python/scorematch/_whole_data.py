@@ -37,10 +37,12 @@ class WholeDataEstimator(ScoreMatchingEstimator):
             The fitted estimator.
         """
         with self._all_or_nothing():
-            self._field()
+            self._check_domain()
             X = self._check_samples(X, reset=True)
             check_not_tiny(X)
-            self._fit(X, check_sample_weight(sample_weight, len(X)))
+            weight = check_sample_weight(sample_weight, len(X))
+            self._settle_weight(X, weight)
+            self._fit(X, weight)
             self._set_theta(self.theta_)
             self._check_objective()
         return self

@@ -4,16 +4,18 @@
 #include <cstdint>
 
 #include "scorematch/common.hpp"
+#include "scorematch/gibbs_problem.hpp"
 
 namespace scorematch {
 
-// Sums over samples that a quadratic objective under coordinate weights needs, with y = x − s. Row-major.
+// Sums over samples that a quadratic objective in a field needs, with a = h, b = h′ and y = x − s. Row-major. There are
+// as many h as the field has: q = d, or q = 1 where all coordinates share it.
 struct WeightedMoments {
-    double* h;       // (d,)       Σ w h_j
+    double* h;       // (q,)       Σ w h_j
     double* dh;      // (d,)       Σ w h_j′
-    double* first;   // (d, d)     Σ w h_j y_i     at [j, i]
+    double* first;   // (q, d)     Σ w h_j y_i     at [j, i]
     double* cross;   // (d, d)     Σ w h_j′ y_i    at [j, i]
-    double* second;  // (d, d, d)  Σ w h_j y_i y_k at [j, i, k]; with `diagonal` (d,): Σ w h_j y_j²
+    double* second;  // (q, d, d)  Σ w h_j y_i y_k at [j, i, k]; with `diagonal` (d,): Σ w h_j y_j²
 };
 
 // What is known of whether several threads are faster than one (thread_trial.hpp).
@@ -50,15 +52,79 @@ struct Minibatches {
 };
 
 // Sums over samples of the monomials of y_j = (x_j − shift_j)/scale_j, in graded order (monomials.hpp), the constant 1
-// first. With `interactions` they are those of all coordinates, else each coordinate has its own powers. Without
-// weights of coordinates, and with interactions, one row of sums serves all coordinates.
+// first. With `interactions` they are those of all coordinates, else each coordinate has its own powers. With
+// interactions, and where the coordinates share their h or there is no field, one row of sums serves all coordinates.
 struct PolynomialMoments {
     index degree;  // of the family
     bool interactions;
     const double* shift;  // (d,)
     const double* scale;  // (d,)
     double* sums;         // (1 or d, n)  Σ w h_j y^γ,  |γ| ≤ 2·degree − 2
-    double* slope_sums;   // (d, n)       Σ w h_j′ y^γ, |γ| ≤ degree − 1; null without weights of coordinates
+    double* slope_sums;   // (d, n)       Σ w h_j′ y^γ, |γ| ≤ degree − 1; null without a field
+};
+
+// Distances to the boundary, row by row, and room for a weight and its derivative there (weights.hpp).
+struct WeightArrays {
+    const double* x;
+    double* h;
+    double* slope;
+    index size;
+    // A parameter for each column, repeated for n_columns + weight_margin entries, so that a pack can be loaded for
+    // every place in a row. Where it is a cap, infinite is none.
+    const double* column_values;
+    index n_columns;
+};
+inline constexpr index weight_margin = 16;
+
+// Means over samples, of the quadratic objective of the pairwise interaction model, for d coordinates: the features,
+// and on the simplex one more. u = xᵃ, less a shift; h_j and h_j′ are the field's, times the sample weight. See
+// pairwise_moments.hpp.
+struct PairwiseMoments {
+    double a, b;
+    bool has_linear;  // whether there is η; what belongs to it is not written otherwise
+    bool on_simplex;
+    double total_weight;  // by which sums are divided
+    const double* shift;  // (d,)
+    // With p = x^(a−1), q = x^(b−1), and e_j a unit vector:
+    double* squares;  // (d, d, d)  Σ h_j p_j² u uᵀ; on the simplex then (d−1, d, d) that couple: −Σ h_j p_j p_d u uᵀ
+    double* cross;    // (d, d)  −Σ h_j p_j q_j u at [j]
+    double* linear;   // (d,)    Σ h_j q_j²
+    double* g_interaction;    // (d, d)  Σ (h_j p_j′ + h_j′ p_j) u + a′ h_j p_j² e_j at [j]
+    double* g_linear;         // (d,)    −Σ h_j q_j′ + h_j′ q_j
+    double* coupling_cross;   // (2, d−1, d)  Σ h_j p_j q_d u, of K_j with η_d, and Σ h_j q_j p_d u, of η_j with K_d
+    double* coupling_linear;  // (d−1,)  −Σ h_j q_j q_d, of η_j with η_d
+};
+
+// What a change of one unknown of an interaction model (interaction.hpp) does to the gradient: `row`, times the change,
+// is added from `start` on.
+struct GradientUpdate {
+    const double* row;
+    index start, length;
+};
+
+// An unknown as a sweep sees it. Its derivative is the sum of two entries of the gradient (K_ij and K_ji), of which the
+// second may be one that is always 0.
+struct Unknown {
+    index first, second;
+    index first_update, n_updates;
+    double curvature, inverse_curvature;  // 0, 0 where the form does not know of it
+    double penalty;
+};
+
+struct SweepResult {
+    double largest_change;  // of all changes times their curvatures: about the breach of the conditions before
+    index n_switched;       // how many became zero, or ceased to be
+};
+
+// The inner loops of the solver of interaction.hpp.
+struct InteractionKernels {
+    // One round of coordinate descent; keeps the gradient up to date.
+    SweepResult (*sweep)(const Unknown*, const GradientUpdate*, index n, double* values, double* gradient) noexcept;
+    // out += what the changes would do to the gradient.
+    void (*apply)(const Unknown*, const GradientUpdate*, index n, const double* changes, double* out) noexcept;
+    // out += Σ_k coefficients[k] · (row rows[k] of a matrix with `length` columns)
+    void (*combine)(const double* matrix, index length, const index* rows, const double* coefficients, index n,
+                    double* out) noexcept;
 };
 
 template <class T>
@@ -88,6 +154,10 @@ struct Functions {
     void (*polynomial_moments)(const Samples<T>&, const double* sample_weight, const FieldSpec&,
                                const PolynomialMoments&, int n_threads);
 
+    // Moments of the pairwise interaction model (pairwise_moments.hpp).
+    void (*pairwise_moments)(const Samples<T>&, const double* sample_weight, const FieldSpec&, const PairwiseMoments&,
+                             int n_threads);
+
     // A function of vector_math.hpp by name; false if there is none.
     bool (*elementwise)(const char* name, const T* in, T* out, index n, T parameter) noexcept;
 
@@ -102,9 +172,14 @@ struct Backend {
     bool (*describe)(const FamilySpec&, LayoutVisitor&);
     // Whether the family has vᵀ∇ψ v, without which there is no objective on the sphere.
     bool (*has_directional)(const FamilySpec&);
+    // h = f^p and its derivative, f by name; false if there is none of that name.
+    bool (*weight)(const char* function, double parameter, double exponent, const WeightArrays&) noexcept;
     const char* const* families;  // names, ended by a null
+    // So many sweeps of the Gibbs sampler (gibbs.hpp).
+    void (*gibbs)(const GibbsProblem&, const GibbsChains&, index n_sweeps, int n_threads);
     Functions<float> single_precision;
     Functions<double> double_precision;
+    InteractionKernels interaction;
 };
 
 }  // namespace scorematch

@@ -45,14 +45,23 @@ struct LayoutVisitor {
 };
 
 // Which field: the domain and the weight, as the objective sees them.
-enum class FieldKind { euclidean, coordinate, sphere };
-enum class WeightFunction { power, min_power, log1p };
+enum class FieldKind { euclidean, coordinate, sphere, tabulated };
+enum class WeightFunction { power, min_power, log1p, mcp };
+
+// What a field is at each sample, worked out beforehand: rows of samples, `stride` apart.
+struct FieldTable {
+    const double* a = nullptr;  // a row for each feature, or one for all of them
+    const double* b = nullptr;  // a row for each feature
+    index a_rows = 0;
+    index stride = 0;
+};
 
 struct FieldSpec {
     FieldKind kind = FieldKind::euclidean;
     WeightFunction weight = WeightFunction::power;
-    double exponent = 1.0;
-    const double* caps = nullptr;  // one for each coordinate, where the weight is capped
+    double exponent = 1.0;         // γ of MCP
+    const double* caps = nullptr;  // one for each coordinate, where the weight is capped; λ of MCP
+    FieldTable table = {};
 };
 
 // Per-sample results, C-contiguous; what is null is not wanted.

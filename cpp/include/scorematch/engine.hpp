@@ -101,7 +101,8 @@ class TileLoader {
         const Ahead<T> ahead = ahead_of(samples_, first, count);
         load_tile(centred_, first, count, lanes, rows, asks_ahead_ ? Ahead<T>{} : ahead);
         if (separate_) load_tile(samples_, first, count, lanes, points);
-        return {{rows, samples_.n_features, lanes, ahead}, {points, samples_.n_features, lanes, {}}};
+        const index d = samples_.n_features;
+        return {{rows, d, lanes, ahead, first, count}, {points, d, lanes, {}, first, count}};
     }
 
   private:
@@ -228,12 +229,18 @@ class Workspaces {
     Buffer<T> memory_;
 };
 
-// Runs body(chunk, worker) for every chunk. `Body` is a lambda of the caller; it must not throw.
+// Runs body(task, worker) for every task. `Body` is a lambda of the caller; it must not throw.
+template <class Body>
+inline void for_each_task(index n_tasks, int n_threads, Body& body) noexcept {
+    parallel_for(
+        n_tasks, n_threads, [](void* context, index task, int worker) { (*static_cast<Body*>(context))(task, worker); },
+        &body);
+}
+
+// The same for every chunk.
 template <class Body>
 inline void for_each_chunk(const Partition& partition, int n_threads, Body& body) noexcept {
-    parallel_for(
-        partition.n_chunks, n_threads,
-        [](void* context, index chunk, int worker) { (*static_cast<Body*>(context))(chunk, worker); }, &body);
+    for_each_task(partition.n_chunks, n_threads, body);
 }
 
 // Sums of n_sums numbers over all chunks, in order, into the first chunk's.

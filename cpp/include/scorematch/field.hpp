@@ -3,6 +3,8 @@
 //   ℝᵈ                     a = 1                b = 0               no object: the engine knows the case
 //   coordinate weights h   a_j = h(x_j)         b_j = h′(x_j)       generalised score matching on the orthant
 //   unit sphere            a = 1, c = −1, v = x, b = −(d−1) x       Mardia, Kent and Laha (2016)
+//   any other              a and b from a table that was made of the samples beforehand: distances to a boundary depend
+//                          on nothing but x, and the same samples are seen many times
 #pragma once
 
 #include "scorematch/common.hpp"
@@ -72,6 +74,25 @@ struct Log1pWeight {
     }
 };
 
+// h = λx − x²/(2γ) up to x = γλ, flat from there on: the slope falls from λ to 0.
+template <class T>
+inline WeightValue<T> minimax_concave(Pack<T> x, Pack<T> lambda, T gamma) noexcept {
+    const Pack<T> end = gamma * lambda;
+    const Integers<T> is_flat = x >= end;
+    const Pack<T> capped = is_flat ? end : x;
+    const Pack<T> slope = is_flat ? Pack<T>{} : lambda - capped / gamma;
+    return {capped * ((lambda + slope) / 2), slope};
+}
+
+template <class T>
+struct MinimaxConcaveWeight {
+    T gamma;
+    const double* lambdas;
+    WeightValue<T> operator()(Pack<T> x, index coordinate) const noexcept {
+        return minimax_concave<T>(x, broadcast(static_cast<T>(lambdas[coordinate])), gamma);
+    }
+};
+
 template <class T, class Weight>
 class CoordinateField final : public Field<T> {
   public:
@@ -111,18 +132,47 @@ class SphereField final : public Field<T> {
     }
 };
 
+template <class T>
+class TabulatedField final : public Field<T> {
+  public:
+    explicit TabulatedField(const FieldTable& table) : table_(table) {}
+    Curvature curvature() const noexcept override {
+        return table_.a_rows == 1 ? Curvature::trace : Curvature::diagonal;
+    }
+    index workspace_rows(index n_features) const noexcept override { return table_.a_rows + n_features; }
+
+    FieldValues<T> at(const Tile<T>& tile, Rows<T> workspace) const noexcept override {
+        const Rows<T> a = workspace, b = workspace.from(table_.a_rows);
+        for (index j = 0; j < table_.a_rows; ++j) look_up(table_.a, j, tile, a[j]);
+        for (index j = 0; j < tile.n_features; ++j) look_up(table_.b, j, tile, b[j]);
+        return {a, b, {}, 0};
+    }
+
+  private:
+    // Lanes behind the last sample repeat it, as they do in the tile.
+    void look_up(const double* table, index row, const Tile<T>& tile, T* __restrict out) const noexcept {
+        const double* const __restrict values = table + row * table_.stride + tile.first;
+        for (index l = 0; l < tile.count; ++l) out[l] = static_cast<T>(values[l]);
+        for (index l = tile.count; l < tile.lanes; ++l) out[l] = out[tile.count - 1];
+    }
+
+    FieldTable table_;
+};
+
 // The caller deletes it; null on ℝᵈ.
 template <class T>
 Field<T>* make_field(const FieldSpec& spec) {
     switch (spec.kind) {
         case FieldKind::euclidean: return nullptr;
         case FieldKind::sphere: return new SphereField<T>();
+        case FieldKind::tabulated: return new TabulatedField<T>(spec.table);
         case FieldKind::coordinate: break;
     }
     const T exponent = static_cast<T>(spec.exponent);
     switch (spec.weight) {
         case WeightFunction::power: return new CoordinateField<T, PowerWeight<T>>({exponent});
         case WeightFunction::min_power: return new CoordinateField<T, MinPowerWeight<T>>({exponent, spec.caps});
+        case WeightFunction::mcp: return new CoordinateField<T, MinimaxConcaveWeight<T>>({exponent, spec.caps});
         case WeightFunction::log1p: break;
     }
     return new CoordinateField<T, Log1pWeight<T>>({});

@@ -46,6 +46,39 @@ inline void gather(const Samples<T>& samples, const index* rows, index n_rows, T
     }
 }
 
+// The field of a batch: where there is a table, what it holds of the batch's rows is gathered as they are.
+template <class T>
+class BatchField {
+  public:
+    BatchField(FieldSpec spec, index n_features, index largest)
+        : whole_(spec.table), n_rows_(spec.kind == FieldKind::tabulated ? whole_.a_rows + n_features : 0),
+          memory_(n_rows_ * largest), table_{memory_.data(), memory_.data() + whole_.a_rows * largest, whole_.a_rows,
+                                             largest},
+          field_(make_field<T>(with_table(spec, table_))) {}
+
+    const Field<T>* of(const index* samples, index n_samples) noexcept {
+        for (index row = 0; row < n_rows_; ++row) {
+            const double* const from = row < whole_.a_rows ? whole_.a + row * whole_.stride
+                                                           : whole_.b + (row - whole_.a_rows) * whole_.stride;
+            double* const to = memory_.data() + row * table_.stride;
+            for (index i = 0; i < n_samples; ++i) to[i] = from[samples[i]];
+        }
+        return field_.get();
+    }
+
+  private:
+    static FieldSpec with_table(FieldSpec spec, const FieldTable& table) noexcept {
+        spec.table = table;
+        return spec;
+    }
+
+    FieldTable whole_;
+    index n_rows_;
+    Buffer<double> memory_;
+    FieldTable table_;
+    Owner<Field<T>> field_;
+};
+
 // Adam's constants, as the paper recommends them, and its step (algorithm 1) in the variables φ = θ/scale. Rows of unit
 // length see the slope along their sphere alone, and are brought back to it after the step; of what is positive, φ is
 // the logarithm.
@@ -98,10 +131,10 @@ template <class T>
 double minibatch_epoch(const Family<T>& family, const Samples<T>& samples, const double* sample_weight,
                        const FieldSpec& field_spec, double first_rate, double last_rate, Minibatches& state,
                        int n_threads) {
-    const Owner<Field<T>> field(make_field<T>(field_spec));
     const Blocks batches(state.n_rows, state.batch_size);
     const index d = samples.n_features, largest = batches.size(0), n_params = family.n_params();
     Buffer<T> gathered(largest * d);
+    BatchField<T> field(field_spec, d, largest);
     Buffer<double> weights(sample_weight == nullptr ? 0 : largest), gradient(n_params);
     Scratch<T> scratch;
 
@@ -118,7 +151,7 @@ double minibatch_epoch(const Family<T>& family, const Samples<T>& samples, const
 
         const double begin = wall_seconds();
         const Owner<Density<T>> density(family.at(state.theta));
-        const double loss = loss_and_gradient(*density, field.get(), batch, weights.data(), expected_weight,
+        const double loss = loss_and_gradient(*density, field.of(rows, size), batch, weights.data(), expected_weight,
                                               gradient.data(), threads_to_try(state.threads, n_threads), scratch);
         note_time(state.threads, wall_seconds() - begin);
         if (!(loss - loss == 0)) return loss;  // not finite

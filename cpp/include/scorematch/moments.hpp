@@ -27,8 +27,8 @@ inline void mirror(double* matrix, index size) noexcept {
         for (index j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
 }
 
-// The loop of engine.hpp for sums alone: body(x, weight, all_ones, lanes, rest, sums) once a tile, where `all_ones`
-// tells that no weight needs to be looked at.
+// The loop of engine.hpp for sums alone: body(x, tile, weight, all_ones, rest, sums) once a tile, whose samples are those
+// of the rows x, to be changed at will; `all_ones` tells that no weight needs to be looked at.
 template <class T, class Body>
 void sum_over_tiles(const Samples<T>& samples, const double* sample_weight, index rows, index n_sums, double cost,
                     int n_threads, double* out, const Body& body) {
@@ -44,7 +44,8 @@ void sum_over_tiles(const Samples<T>& samples, const double* sample_weight, inde
             load_tile(samples, first, count, partition.lanes, x, ahead_of(samples, first, count));
             load_weights(sample_weight, first, count, partition.lanes, weight[0]);
             const bool all_ones = sample_weight == nullptr && count == partition.lanes;
-            body(x, weight[0], all_ones, partition.lanes, rest, sums.data() + chunk * n_sums);
+            const Tile<T> tile{x, d, partition.lanes, {}, first, count};
+            body(x, tile, weight[0], all_ones, rest, sums.data() + chunk * n_sums);
         }
     };
     for_each_chunk(partition, workers, run_chunk);
@@ -65,7 +66,9 @@ void moments(const Samples<T>& samples, const double* sample_weight, const doubl
     Buffer<double> sums(d + n_second);
     const double cost = 2.0 * static_cast<double>(n_second) + 4.0 * static_cast<double>(d);
     sum_over_tiles(shifted, sample_weight, d, sums.size(), cost, n_threads, sums.data(),
-                   [=](Rows<T> y, const T* weight, bool all_ones, index lanes, Rows<T> scratch, double* out) noexcept {
+                   [=](Rows<T> y, const Tile<T>& tile, const T* weight, bool all_ones, Rows<T> scratch,
+                       double* out) noexcept {
+                       const index lanes = tile.lanes;
                        const Rows<T> weighted = all_ones ? y : scratch;
                        for (index j = 0; j < d; ++j) {
                            if (!all_ones) product_row<T>(weight, y[j], lanes, weighted[j]);
@@ -84,52 +87,54 @@ template <class T>
 void weighted_moments(const Samples<T>& samples, const double* sample_weight, const FieldSpec& field_spec,
                       const double* shift, bool diagonal, const WeightedMoments& out, int n_threads) {
     using namespace moments_detail;
-    const index d = samples.n_features, block = diagonal ? 1 : d * d;
     const Owner<Field<T>> field(make_field<T>(field_spec));
-    const index n_sums = 2 * d + 2 * d * d + d * block;
-    Buffer<double> sums(n_sums);
-    const double cost = 2.0 * static_cast<double>(d * block + 2 * d * d);
     const Field<T>& values = *field;
+    const bool shared = values.curvature() == Curvature::trace;
+    const index d = samples.n_features, n_h = shared ? 1 : d, n_second = diagonal ? d : n_h * d * d;
+    const index n_sums = n_h + d + n_h * d + d * d + n_second;
+    Buffer<double> sums(n_sums);
+    const double cost = 2.0 * static_cast<double>(n_sums);
     const index field_rows = values.workspace_rows(d);
-    sum_over_tiles(samples, sample_weight, field_rows + d, n_sums, cost, n_threads, sums.data(),
-                   [=, &values](Rows<T> x, const T* weight, bool, index lanes, Rows<T> rest, double* s) noexcept {
-                       const FieldValues<T> at = values.at({x, d, lanes}, rest);
-                       const Rows<T> h = rest, dh = rest.from(d), scaled = rest.from(field_rows);
-                       static_cast<void>(at);  // its rows are h and h′, in the workspace
-                       subtract(shift, d, lanes, x);
-                       for (index j = 0; j < d; ++j) {
-                           product_row<T>(weight, h[j], lanes, h[j]);
-                           product_row<T>(weight, dh[j], lanes, dh[j]);
-                           s[j] += sum_row<T>(h[j], lanes);
-                           s[d + j] += sum_row<T>(dh[j], lanes);
-                       }
-                       double* const first = s + 2 * d;
-                       double* const cross = first + d * d;
-                       double* const second = cross + d * d;
-                       accumulate_outer<T>(h, d, x, d, lanes, first, d);
-                       accumulate_outer<T>(dh, d, x, d, lanes, cross, d);
-                       for (index j = 0; j < d; ++j) {
-                           if (diagonal) {
-                               product_row<T>(h[j], x[j], lanes, scaled[0]);
-                               second[j] += dot_rows<T>(scaled[0], x[j], lanes);
-                               continue;
-                           }
-                           for (index i = 0; i < d; ++i) product_row<T>(h[j], x[i], lanes, scaled[i]);
-                           accumulate_symmetric<T>(scaled, x, d, lanes, second + j * block, d);
-                       }
-                   });
+    sum_over_tiles(
+        samples, sample_weight, field_rows + n_h + 2 * d, n_sums, cost, n_threads, sums.data(),
+        [=, &values](Rows<T> x, const Tile<T>& tile, const T* weight, bool, Rows<T> rest, double* s) noexcept {
+            const index lanes = tile.lanes;
+            const FieldValues<T> at = values.at(tile, rest);
+            const Rows<T> h = rest.from(field_rows), dh = h.from(n_h), scaled = dh.from(d);
+            subtract(shift, d, lanes, x);
+            for (index j = 0; j < n_h; ++j) {
+                product_row<T>(weight, at.a[j], lanes, h[j]);
+                s[j] += sum_row<T>(h[j], lanes);
+            }
+            for (index j = 0; j < d; ++j) {
+                product_row<T>(weight, at.b[j], lanes, dh[j]);
+                s[n_h + j] += sum_row<T>(dh[j], lanes);
+            }
+            double* const first = s + n_h + d;
+            double* const cross = first + n_h * d;
+            double* const second = cross + d * d;
+            accumulate_outer<T>(h, n_h, x, d, lanes, first, d);
+            accumulate_outer<T>(dh, d, x, d, lanes, cross, d);
+            for (index j = 0; diagonal && j < d; ++j) {
+                product_row<T>(h[shared ? 0 : j], x[j], lanes, scaled[0]);
+                second[j] += dot_rows<T>(scaled[0], x[j], lanes);
+            }
+            for (index j = 0; !diagonal && j < n_h; ++j) {
+                for (index i = 0; i < d; ++i) product_row<T>(h[j], x[i], lanes, scaled[i]);
+                accumulate_symmetric<T>(scaled, x, d, lanes, second + j * d * d, d);
+            }
+        });
     const double* source = sums.data();
     const auto take = [&source](double* target, index size) noexcept {
         for (index i = 0; i < size; ++i) target[i] = source[i];
         source += size;
     };
-    take(out.h, d);
+    take(out.h, n_h);
     take(out.dh, d);
-    take(out.first, d * d);
+    take(out.first, n_h * d);
     take(out.cross, d * d);
-    take(out.second, d * block);
-    if (!diagonal)
-        for (index j = 0; j < d; ++j) mirror(out.second + j * block, d);
+    take(out.second, n_second);
+    for (index j = 0; !diagonal && j < n_h; ++j) mirror(out.second + j * d * d, d);
 }
 
 SCOREMATCH_END_LEVEL

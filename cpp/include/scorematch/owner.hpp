@@ -1,6 +1,7 @@
-// A pointer that deletes: std::unique_ptr without its header.
+// Pointers that delete: std::unique_ptr without its header.
 #pragma once
 
+#include "scorematch/common.hpp"
 #include "scorematch/level.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
@@ -19,6 +20,21 @@ class Owner {
 
   private:
     T* object_;
+};
+
+// `n` objects in a row, one for each worker or the like.
+template <class T>
+class OwnerOfMany {
+  public:
+    explicit OwnerOfMany(index n) : objects_(new T[static_cast<std::size_t>(n)]) {}
+    OwnerOfMany(const OwnerOfMany&) = delete;
+    OwnerOfMany& operator=(const OwnerOfMany&) = delete;
+    ~OwnerOfMany() { delete[] objects_; }
+
+    T& operator[](index i) const noexcept { return objects_[i]; }
+
+  private:
+    T* objects_;
 };
 
 SCOREMATCH_END_LEVEL

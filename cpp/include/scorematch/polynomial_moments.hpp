@@ -147,6 +147,7 @@ void for_each_weighted_tile(const Samples<T>& samples, const double* sample_weig
                             const PolynomialMoments& moments, index rest_rows, Buffer<double>& sums, index n_sums,
                             int n_threads, const Body& body) {
     const index d = samples.n_features;
+    const bool shared = field != nullptr && field->curvature() == Curvature::trace;
     const index double_rows = 4 * d + 1 + rest_rows;  // x, y, h, h′, w and the rest
     const index rows = d + double_rows * static_cast<index>(sizeof(double) / sizeof(T));
     const Partition partition = Partition::of<T>(samples.n_samples, rows, n_sums);
@@ -155,7 +156,8 @@ void for_each_weighted_tile(const Samples<T>& samples, const double* sample_weig
     sums = Buffer<double>(n_sums * partition.n_chunks);
     auto run_chunk = [&](index chunk, int worker) noexcept {
         const Rows<T> own = workspaces.of(worker);
-        const Rows<double> x = wide_workspaces.of(worker), y = x.from(d), h = x.from(2 * d), dh = x.from(3 * d);
+        const Rows<double> x = wide_workspaces.of(worker), y = x.from(d), h = x.from(2 * d);
+        const Rows<double> dh = h.from(shared ? 1 : d);
         double* const weight = x[4 * d];
         const index lanes = partition.lanes;
         for (index t = partition.first_tile(chunk); t < partition.first_tile(chunk + 1); ++t) {
@@ -170,11 +172,9 @@ void for_each_weighted_tile(const Samples<T>& samples, const double* sample_weig
                 }
             }
             if (field != nullptr) {
-                field->at({x, d, lanes}, h);  // fills the rows h and h′
-                for (index j = 0; j < d; ++j) {
-                    product_row<double>(weight, h[j], lanes, h[j]);
-                    product_row<double>(weight, dh[j], lanes, dh[j]);
-                }
+                field->at({x, d, lanes, {}, first, count}, h);  // fills the rows h and h′
+                for (index j = 0; j < (shared ? 1 : d); ++j) product_row<double>(weight, h[j], lanes, h[j]);
+                for (index j = 0; j < d; ++j) product_row<double>(weight, dh[j], lanes, dh[j]);
             }
             body(WeightedTile{y, weight, h, dh, lanes, x.from(4 * d + 1)}, worker, sums.data() + chunk * n_sums);
         }
@@ -200,15 +200,16 @@ void polynomial_moments(const Samples<T>& samples, const double* sample_weight, 
     const index d = samples.n_features, top = 2 * out.degree - 2;
     const Owner<Field<double>> field(make_field<double>(field_spec));
     const bool weighted = field.get() != nullptr;
+    const bool shared = weighted && field->curvature() == Curvature::trace;
     // The monomials of all coordinates, or of one alone.
     const Monomials monomials(out.interactions ? d : 1, top), slope_monomials(out.interactions ? d : 1, out.degree - 1);
     const index n = monomials.count(), n_slope = slope_monomials.count();
-    const index n_rows = out.interactions && !weighted ? 1 : d;
-    const index n_sums = n_rows * n + (weighted ? n_rows * n_slope : 0);
+    const index n_rows = out.interactions && (!weighted || shared) ? 1 : d;
+    const index n_sums = n_rows * n + (weighted ? d * n_slope : 0);
     const double cost = 2.0 * static_cast<double>(n_sums) + 10.0 * static_cast<double>(d);
     const int workers = threads_worth(cost * static_cast<double>(samples.n_samples), n_threads);
     Buffer<double> sums;
-    if (out.interactions && weighted && top > 0) {
+    if (out.interactions && weighted && !shared && top > 0) {
         // All rows of weights times all monomials: products of matrices. Of the highest degree the factors will do.
         const index n_kept = monomials.end(top - 1);
         for_each_weighted_tile(samples, sample_weight, field.get(), out, d + n_kept, sums, n_sums, workers,
@@ -236,12 +237,16 @@ void polynomial_moments(const Samples<T>& samples, const double* sample_weight, 
                                [&](const WeightedTile& tile, int worker, double* own) noexcept {
                                    double* const mine = memories.data() + worker * (memory + slope_memory);
                                    MonomialSums totals(monomials, mine), slope_totals(slope_monomials, mine + memory);
+                                   const auto y = [&](index j) noexcept -> Rows<const double> {
+                                       return out.interactions ? tile.y : tile.y.from(j);
+                                   };
                                    for (index j = 0; j < n_rows; ++j) {
-                                       const Rows<const double> y = out.interactions ? tile.y : tile.y.from(j);
-                                       totals.add(y, weighted ? tile.h[j] : tile.weight, tile.lanes);
+                                       const double* const h = weighted ? tile.h[shared ? 0 : j] : tile.weight;
+                                       totals.add(y(j), h, tile.lanes);
                                        totals.flush(own + j * n);
-                                       if (!weighted) continue;
-                                       slope_totals.add(y, tile.dh[j], tile.lanes);
+                                   }
+                                   for (index j = 0; weighted && j < d; ++j) {
+                                       slope_totals.add(y(j), tile.dh[j], tile.lanes);
                                        slope_totals.flush(own + n_rows * n + j * n_slope);
                                    }
                                });

@@ -42,6 +42,8 @@ struct Tile {
     index n_features = 0;
     index lanes = 0;  // a multiple of the pack size; lanes behind the last sample repeat it and have weight zero
     Ahead<T> ahead = {};
+    index first = 0;  // which samples they are: so many from here on
+    index count = 0;
 };
 
 SCOREMATCH_END_LEVEL

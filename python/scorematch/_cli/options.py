@@ -10,11 +10,11 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from scorematch._cli.messages import CommandError, did_you_mean
-from scorematch.domains import Domain
+from scorematch.domains import Domain, Sphere
 
 if TYPE_CHECKING:
     from scorematch._base import ScoreMatchingEstimator
@@ -40,8 +40,7 @@ class Option:
     annotation: Any
     default: Any
     help: str
-    # Of the domains, those that the family can be put on.
-    domains: tuple[type, ...] = ()
+    on_sphere: bool = False  # of the domains, the sphere alone or all others
 
     @property
     def flag(self) -> str:
@@ -57,13 +56,19 @@ class Option:
     @property
     def objects(self) -> dict[str, type]:
         """Domains or weights that it takes, by their names on the command line; empty where it takes something else."""
-        base = self.annotation
-        if not (isinstance(base, type) and dataclasses.is_dataclass(base)):
-            return {}
-        public = vars(sys.modules[base.__module__])
-        classes = (public[name] for name in public.get("__all__", ()))
-        kinds = [cls for cls in classes if issubclass(cls, base) and cls is not base]
-        return {kebab(cls.__name__): cls for cls in kinds if cls in self.domains or base is not Domain}
+        union = typing.get_origin(self.annotation) in (typing.Union, types.UnionType)
+        kinds = typing.get_args(self.annotation) if union else (self.annotation,)
+        bases = tuple(base for base in kinds if isinstance(base, type) and dataclasses.is_dataclass(base))
+        # A base class stands in a private module of the package that lists all.
+        packages = dict.fromkeys(sys.modules[base.__module__.partition("._")[0]] for base in bases)
+        public = [getattr(package, name) for package in packages for name in getattr(package, "__all__", ())]
+        classes = [cls for cls in public if isinstance(cls, type) and issubclass(cls, bases)]
+        return {
+            kebab(cls.__name__): cls
+            for cls in classes
+            if not inspect.isabstract(cls) and _can_be_written(cls)
+            if Domain not in bases or issubclass(cls, Sphere) == self.on_sphere
+        }
 
     @property
     def flags(self) -> str:
@@ -76,8 +81,8 @@ class Option:
         if self.choices:
             return "{" + ",".join(self.choices) + "}"
         if self.objects:
-            keys = any(dataclasses.fields(cls) for cls in self.objects.values())
-            return "NAME[:KEY=NUMBER,...]" if keys else "NAME"
+            keys = any(_kinds(cls) for cls in self.objects.values())
+            return "NAME[:KEY=VALUE,...]" if keys else "NAME"
         return {int: "INT", float: "NUMBER", str: "TEXT"}.get(self.annotation, "VALUE")
 
     @property
@@ -139,7 +144,7 @@ def model_options(cls: type[ScoreMatchingEstimator]) -> list[Option]:
             _without_none(hints.get(name, Any)),
             parameter.default,
             descriptions.get(name, ("", ""))[1],
-            cls._domains,
+            cls._on_sphere,
         )
         for name, parameter in constructor(cls).items()
         if name not in COMMON
@@ -246,33 +251,80 @@ def _without_none(annotation: Any) -> Any:
     return annotation
 
 
+def _kinds(cls: type) -> dict[str, Any]:
+    """The arguments of a domain or weight that a line can hold, in order: bool, float, or Sequence for numbers."""
+    hints = typing.get_type_hints(cls)
+    found: dict[str, Any] = {}
+    for name in constructor(cls):
+        kinds = (hints[name], *typing.get_args(hints[name]))
+        if hints[name] is bool:
+            found[name] = bool
+        elif Sequence[float] in kinds:
+            found[name] = Sequence
+        elif float in kinds or int in kinds:
+            found[name] = float
+    return found
+
+
+def _can_be_written(cls: type) -> bool:
+    """Whether a line can hold all that a domain or weight needs; matrices and functions it cannot."""
+    arguments = constructor(cls).values()
+    return {one.name for one in arguments if one.default is inspect.Parameter.empty} <= set(_kinds(cls))
+
+
 def _usage(cls: type) -> str:
-    """How a domain or weight is written, with its defaults: ``min-power[:c=1,p=1]``."""
-    keys = ",".join(f"{field.name}={field.default:g}" for field in dataclasses.fields(cls))
-    return kebab(cls.__name__) + (f"[:{keys}]" if keys else "")
+    """How a domain or weight is written: ``log1p``, ``tanh[:a=1]``, ``ball:radius=NUMBER[,norm=2,nonnegative=no]``."""
+    arguments = constructor(cls)
+    needed, others = [], []
+    for name in _kinds(cls):
+        default = arguments[name].default
+        if default is inspect.Parameter.empty:
+            needed.append(f"{name}=NUMBER")
+        elif isinstance(default, bool):
+            others.append(f"{name}={'yes' if default else 'no'}")
+        else:
+            others.append(f"{name}={'NUMBER' if default is None else f'{default:g}'}")
+    optional = f"[{',' if needed else ':'}{','.join(others)}]" if others else ""
+    return kebab(cls.__name__) + (f":{','.join(needed)}" if needed else "") + optional
+
+
+def _parse_value(text: str, kind: Any) -> float | bool:
+    """One value of an argument of that kind; ValueError with what it must be."""
+    if kind is bool:
+        words = {"yes": True, "true": True, "no": False, "false": False}
+        if text.lower() not in words:
+            raise ValueError("yes or no")
+        return words[text.lower()]
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number") from None
 
 
 def _parse_object(flag: str, text: str, classes: Mapping[str, type]) -> Any:
-    """A domain or weight from ``name:key=number,key=number``; a key that is repeated makes a list."""
+    """A domain or weight from ``name:key=value,key=value``; a key that is repeated makes a list."""
     name, colon, rest = text.partition(":")
     if name not in classes:
         known = ", ".join(map(_usage, classes.values()))
         raise CommandError(f"{flag}: unknown name {name!r}{did_you_mean(name, classes)} Known are {known}")
     cls = classes[name]
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    given: dict[str, list[float]] = {}
+    kinds = _kinds(cls)
+    given: dict[str, list[float | bool]] = {}
     for item in rest.split(",") if colon else ():
         key, _, number = item.partition("=")
-        if key not in fields:
-            takes = f"it takes {', '.join(fields)}" if fields else "it takes none"
+        if key not in kinds:
+            takes = f"it takes {', '.join(kinds)}" if kinds else "it takes none"
             raise CommandError(f"{flag} {text}: {name} has no parameter {key!r}; {takes}. Write {_usage(cls)}")
         try:
-            given.setdefault(key, []).append(float(number))
-        except ValueError:
-            raise CommandError(f"{flag} {text}: {key} must be a number; got {number!r}. Write {_usage(cls)}") from None
+            given.setdefault(key, []).append(_parse_value(number, kinds[key]))
+        except ValueError as error:
+            raise CommandError(f"{flag} {text}: {key} must be {error}; got {number!r}. Write {_usage(cls)}") from None
     for key, values in given.items():
-        if len(values) > 1 and "Sequence" not in str(fields[key].type):
+        if len(values) > 1 and kinds[key] is not Sequence:
             raise CommandError(f"{flag} {text}: {key} is given {len(values)} times; {name} takes it once")
+    missing = [key for key, one in constructor(cls).items() if one.default is one.empty and key not in given]
+    if missing:
+        raise CommandError(f"{flag} {text}: {name} needs {' and '.join(missing)}. Write {_usage(cls)}")
     construct: Callable[..., Any] = cls
     try:
         return construct(**{key: values[0] if len(values) == 1 else tuple(values) for key, values in given.items()})

@@ -320,11 +320,19 @@ def column_position(feature: int | str, names: Sequence[str]) -> int:
 
 
 def _law_of(model: ScoreMatchingEstimator) -> _Law:
+    def inside(X: Doubles, method: Callable[[Any], Any], shape: tuple[int, ...], outside: float) -> Doubles:
+        """What a method gives, at the points where the model is."""
+        found = np.full(shape, outside)
+        rows = model._domain().contains(X) if model._has_boundary else np.full(len(X), True)
+        if rows.any():
+            found[rows] = method(_as_seen(model, X[rows]))
+        return found
+
     def values(X: Doubles) -> Doubles:
-        return np.asarray(model.unnormalized_log_density(_as_seen(model, X)), dtype=np.float64)
+        return inside(X, model.unnormalized_log_density, X.shape[:1], -np.inf)
 
     def scores(X: Doubles) -> Doubles:
-        return np.asarray(model.score_function(_as_seen(model, X)), dtype=np.float64)
+        return inside(X, model.score_function, X.shape, np.nan)
 
     return _Law(values if model._has_log_density() else None, scores)
 
@@ -345,10 +353,11 @@ def _marginal(model: ScoreMatchingEstimator, features: Sequence[int]) -> ScoreMa
     from scorematch._gaussian_mixture import GaussianMixture
     from scorematch._student_t import StudentT
 
-    truncated = isinstance(model._domain(), NonNegative)
+    truncated = model._has_boundary
     both = np.ix_(features, features)
-    # Truncation couples coordinates, unless they are independent before it.
-    if isinstance(model, Gaussian) and not (truncated and model.covariance_type == "full"):
+    # Truncation couples coordinates, unless they are independent before it and are each cut off by themselves.
+    apart = isinstance(model._domain(), NonNegative) and getattr(model, "covariance_type", "full") != "full"
+    if isinstance(model, Gaussian) and (apart or not truncated):
         kind = "full" if model.covariance_type == "full" else "diag"
         return Gaussian.from_params(
             mean=model.mean_[features], covariance=model.covariance_[both],

@@ -1,0 +1,239 @@
+// Pairwise interactions of powers: log p = −(1/2a) (xᵃ)ᵀK xᵃ + (1/b) ηᵀxᵇ, see pairwise_powers.hpp for the formulas.
+//
+// All is linear in K and η, so that the way back is Σ t uᵀ with u = xᵃ and t what comes back to each (Ku)_j.
+//
+// On the simplex the last of d coordinates is what the others leave, x_d = 1 − Σ x. A free coordinate moves it too, so
+// with f the log density in all d
+//
+//     ψ_j = ∂_j f − ∂_d f,    ∂_jψ_j = ∂_j² f − 2 ∂_j∂_d f + ∂_d² f,    j < d.
+#include "scorematch/buffer.hpp"
+#include "scorematch/lanes.hpp"
+#include "scorematch/pairwise_powers.hpp"
+#include "scorematch/product.hpp"
+#include "scorematch/registry.hpp"
+
+#include <cstring>
+
+SCOREMATCH_BEGIN_LEVEL
+namespace {
+
+struct PairwiseShape {
+    index n_coordinates;  // d
+    double a, b;
+    bool has_linear, on_simplex;
+
+    index n_free() const noexcept { return on_simplex ? n_coordinates - 1 : n_coordinates; }
+    index n_pairs() const noexcept { return n_coordinates * (n_coordinates + 1) / 2; }
+};
+
+// Sums: Σ t uᵀ, then of each coordinate those of K_jj and η_j, then on the simplex those of the K_jd.
+template <class T>
+class PairwiseInteraction final : public Density<T> {
+  public:
+    PairwiseInteraction(const PairwiseShape& shape, const double* theta)
+        : shape_(shape), d_(shape.n_coordinates), diagonal_(d_), linear_(d_), last_(d_) {
+        Buffer<double> negative(d_ * d_);
+        for (index i = 0; i < d_; ++i)
+            for (index j = i; j < d_; ++j) negative[i * d_ + j] = negative[j * d_ + i] = -*theta++;
+        for (index j = 0; j < d_; ++j) {
+            diagonal_[j] = static_cast<T>(-negative[j * d_ + j] * slope_factor());
+            last_[j] = static_cast<T>(-negative[j * d_ + d_ - 1] * slope_factor());
+            linear_[j] = shape.has_linear ? static_cast<T>(theta[j]) : T(0);
+        }
+        negative_interaction_ = PackedMatrix<T>(negative.data(), d_, d_, d_, 1);
+    }
+
+    double cost() const noexcept override {
+        return 4.0 * static_cast<double>(d_ * d_) +
+               (shape_.a == 1 && shape_.b == 1 ? 8.0 : 80.0) * static_cast<double>(d_);
+    }
+    // x_d, the powers, −Ku, and the cotangents of all coordinates.
+    index workspace_rows() const noexcept override { return 1 + 2 * PowerRows<T>::count(d_) + 3 * d_; }
+    index n_sums() const noexcept override { return d_ * d_ + 3 * d_; }
+
+    void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
+        const Places at = places(workspace);
+        expand(tile, at);
+        const T quadratic = static_cast<T>(0.5 / slope_factor()),
+                straight = static_cast<T>(1 / (shape_.b > 0 ? shape_.b : 1));
+        fill_row<T>(0, tile.lanes, out);
+        for (index j = 0; j < d_; ++j)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                Pack<T> term = quadratic * load(at.u.value[j] + l) * load(at.product[j] + l);
+                if (shape_.has_linear) term += straight * linear_[j] * load(at.v.value[j] + l);
+                store<T>(out + l, load(out + l) + term);
+            }
+    }
+
+    void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
+        const Places at = places(workspace);
+        expand(tile, at);
+        const bool trace = out.asked == Curvature::trace;
+        const index n_free = shape_.n_free(), last = d_ - 1;
+        if (trace) fill_row<T>(0, tile.lanes, out.curvature[0]);
+        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+            Slopes end{};
+            Pack<T> end_first{};
+            if (shape_.on_simplex) {
+                end = slopes(at, last, l);
+                end_first = load(at.u.first[last] + l);
+            }
+            for (index j = 0; j < n_free; ++j) {
+                Slopes own = slopes(at, j, l);
+                if (shape_.on_simplex) {
+                    own.first -= end.first;
+                    own.second += end.second + 2 * last_[j] * load(at.u.first[j] + l) * end_first;
+                }
+                store<T>(out.score[j] + l, own.first);
+                if (trace) own.second += load(out.curvature[0] + l);
+                store<T>(out.curvature[trace ? 0 : j] + l, own.second);
+            }
+        }
+    }
+
+    void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                  const Cotangents<T>& cotangents, double* sums) const noexcept override {
+        const Places at = places(workspace);
+        const bool trace = results.asked == Curvature::trace;
+        double* const diagonal_sums = sums + d_ * d_;
+        double* const linear_sums = diagonal_sums + d_;
+        double* const last_sums = linear_sums + d_;
+        const index n_free = shape_.n_free(), last = d_ - 1;
+        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+            // Of ∂_d f and ∂_d² f, which all free coordinates share.
+            Pack<T> end_score{}, end_curvature{};
+            for (index j = 0; j < n_free; ++j) {
+                const Pack<T> score = load(cotangents.score[j] + l);
+                const Pack<T> curvature = load(cotangents.curvature[trace ? 0 : j] + l);
+                back(at, j, l, score, curvature);
+                end_score -= score;
+                end_curvature += curvature;
+                if (shape_.on_simplex)
+                    store<T>(at.spare[j] + l, curvature * load(at.u.first[j] + l) * load(at.u.first[last] + l));
+            }
+            if (shape_.on_simplex) back(at, last, l, end_score, end_curvature);
+        }
+        accumulate_outer<T>(at.t, d_, at.u.value, d_, tile.lanes, sums, d_);
+        add_row_sums<T>(at.of_diagonal, d_, tile.lanes, diagonal_sums);
+        if (shape_.has_linear) add_row_sums<T>(at.v.first, d_, tile.lanes, linear_sums);
+        if (shape_.on_simplex) add_row_sums<T>(at.spare, n_free, tile.lanes, last_sums);
+    }
+
+    void gradient(const double* sums, double* out) const override {
+        const double* const diagonal_sums = sums + d_ * d_;
+        const double* const linear_sums = diagonal_sums + d_;
+        const double* const last_sums = linear_sums + d_;
+        for (index i = 0; i < d_; ++i) {
+            *out++ = -sums[i * d_ + i] - slope_factor() * diagonal_sums[i];
+            for (index j = i + 1; j < d_; ++j) {
+                *out = -sums[i * d_ + j] - sums[j * d_ + i];
+                if (shape_.on_simplex && j == d_ - 1) *out += 2 * slope_factor() * last_sums[i];
+                ++out;
+            }
+        }
+        if (shape_.has_linear)
+            for (index j = 0; j < d_; ++j) *out++ = linear_sums[j];
+    }
+
+  private:
+    // What forward and backward keep in the workspace: u and v = xᵇ with their slopes, −Ku; backward overwrites slopes
+    // with cotangents that they enter.
+    struct Places {
+        Rows<T> all;  // x_d alone, on the simplex
+        PowerRows<T> u, v;
+        Rows<T> product, t, spare;
+        Rows<T> of_diagonal;
+    };
+    struct Slopes {
+        Pack<T> first, second;
+    };
+
+    double slope_factor() const noexcept { return shape_.a > 0 ? shape_.a : 1; }
+
+    Places places(Rows<T> workspace) const noexcept {
+        const index powers = PowerRows<T>::count(d_);
+        const Rows<T> u = workspace.from(1), v = u.from(powers), product = v.from(powers);
+        Places at{workspace, PowerRows<T>::in(u, d_), PowerRows<T>::in(v, d_),
+                  product,   product.from(d_),        product.from(2 * d_),
+                  product};
+        return at;
+    }
+
+    void expand(const Tile<T>& tile, const Places& at) const noexcept {
+        const T a = static_cast<T>(shape_.a), b = static_cast<T>(shape_.b);
+        const index n_free = shape_.n_free();
+        fill_powers<T>(tile.x, n_free, tile.lanes, a, at.u);
+        if (shape_.has_linear) fill_powers<T>(tile.x, n_free, tile.lanes, b, at.v);
+        if (shape_.on_simplex) {
+            fill_remainder<T>(tile.x, n_free, tile.lanes, at.all[0]);
+            fill_powers<T>(at.all, 1, tile.lanes, a,
+                           {at.u.value.from(n_free), at.u.first.from(n_free), at.u.second.from(n_free)});
+            if (shape_.has_linear)
+                fill_powers<T>(at.all, 1, tile.lanes, b,
+                               {at.v.value.from(n_free), at.v.first.from(n_free), at.v.second.from(n_free)});
+        }
+        multiply<T>(negative_interaction_, at.u.value, tile.lanes, at.product);
+    }
+
+    // ∂_j f and ∂_j² f
+    Slopes slopes(const Places& at, index j, index l) const noexcept {
+        const Pack<T> product = load(at.product[j] + l), first = load(at.u.first[j] + l);
+        Slopes out{first * product, load(at.u.second[j] + l) * product - diagonal_[j] * first * first};
+        if (shape_.has_linear) {
+            out.first += linear_[j] * load(at.v.first[j] + l);
+            out.second += linear_[j] * load(at.v.second[j] + l);
+        }
+        return out;
+    }
+
+    // From the cotangents of ∂_j f and ∂_j² f to those of −(Ku)_j, of K_jj and of η_j.
+    void back(const Places& at, index j, index l, Pack<T> score, Pack<T> curvature) const noexcept {
+        const Pack<T> first = load(at.u.first[j] + l);
+        store<T>(at.t[j] + l, score * first + curvature * load(at.u.second[j] + l));
+        store<T>(at.of_diagonal[j] + l, curvature * first * first);
+        if (shape_.has_linear)
+            store<T>(at.v.first[j] + l, score * load(at.v.first[j] + l) + curvature * load(at.v.second[j] + l));
+    }
+
+    PairwiseShape shape_;
+    index d_;
+    Buffer<T> diagonal_, linear_, last_;  // a′K_jj, η_j, a′K_jd
+    PackedMatrix<T> negative_interaction_;
+};
+
+template <class T>
+class PairwiseInteractionFamily final : public Family<T> {
+  public:
+    explicit PairwiseInteractionFamily(const PairwiseShape& shape) : shape_(shape) {}
+
+    index n_params() const noexcept override {
+        return shape_.n_pairs() + (shape_.has_linear ? shape_.n_coordinates : 0);
+    }
+    void describe(LayoutVisitor& visitor) const override {
+        const index square[] = {shape_.n_coordinates, shape_.n_coordinates};
+        visitor.block("interaction", Packing::symmetric, square, 2);
+        if (shape_.has_linear) visitor.block("linear", Packing::dense, square, 1);
+    }
+    Density<T>* at(const double* theta) const override { return new PairwiseInteraction<T>(shape_, theta); }
+
+  private:
+    PairwiseShape shape_;
+};
+
+}  // namespace
+
+// `constants`: a and b. Variants: "linear", "interaction" without η; the same on the simplex, whose last coordinate is
+// not among the features: "simplex linear", "simplex interaction".
+template <class T>
+Family<T>* make_pairwise_interaction(const FamilySpec& spec) {
+    if (spec.n_constants != 2 || !(spec.constants[0] >= 0) || !(spec.constants[1] >= 0)) return nullptr;
+    const bool on_simplex = std::strncmp(spec.variant, "simplex ", 8) == 0;
+    const char* const terms = spec.variant + (on_simplex ? 8 : 0);
+    const bool has_linear = std::strcmp(terms, "linear") == 0;
+    if (!has_linear && std::strcmp(terms, "interaction") != 0) return nullptr;
+    const index d = spec.n_features + (on_simplex ? 1 : 0);
+    return new PairwiseInteractionFamily<T>({d, spec.constants[0], spec.constants[1], has_linear, on_simplex});
+}
+
+SCOREMATCH_END_LEVEL
+SCOREMATCH_DEFINE_FAMILY(pairwise_interaction)

@@ -20,7 +20,11 @@ NAMES = [
     "hyvarinen2005-gaussian",
     "hyvarinen2005-ica",
     "hyvarinen2005-overcomplete",
+    "liu2022-polygon",
+    "measured-graphs",
     "swersky2011-rbm",
+    "yu2019-edge-recovery",
+    "yu2019-exponential-rate",
 ]
 
 
@@ -226,3 +230,46 @@ def test_asymptotic_variances_of_ica():
     covariance = inverse @ (gradients.T @ gradients / len(S)) @ inverse
     (pair, _), (scale, _) = asymptotic_variances()
     np.testing.assert_allclose(np.diagonal(covariance), [scale, pair, pair, scale], rtol=0.05)
+
+
+def test_quadrature_in_the_polygon():
+    """Against uniform draws, and maximum likelihood against its own equation."""
+    from scorematch.papers.liu2022_polygon import maximum_likelihood, polygon, truncated, truncated_moments
+
+    U = polygon().sample_uniform(200_000, random_state=0)
+    for mu in ([2.0, 2.0], [0.5, -1.0]):
+        weight = np.exp(-((U - mu) ** 2).sum(axis=1) / 2)
+        mean = weight @ U / weight.sum()
+        covariance = np.cov(U.T, aweights=weight, bias=True)
+        found, spread = truncated_moments(np.array(mu))
+        np.testing.assert_allclose(found, mean, atol=0.01)
+        np.testing.assert_allclose(spread, covariance, atol=0.01)
+        points, chance = truncated(np.array(mu), 100)
+        assert polygon().contains(points).all()
+        np.testing.assert_allclose(chance @ points, found, atol=1e-12)
+    X = np.array([[1.8, 1.1], [2.2, 1.3], [1.5, 0.8]])
+    np.testing.assert_allclose(truncated_moments(maximum_likelihood(X))[0], X.mean(axis=0), atol=1e-9)
+
+
+def test_variances_of_the_rate():
+    """By hand for the cap, and against the sandwich of a large sample."""
+    from scorematch.papers.yu2019_exponential_rate import variance
+
+    for cap, rate in ((1.0, 1.0), (3.0, 1.0), (0.5, 2.0)):
+        assert variance(scorematch.MinPower(c=cap), rate) == pytest.approx(1 / -np.expm1(-rate * cap), rel=1e-3)
+    x = np.random.default_rng(0).exponential(0.5, size=1_000_000)
+    h, slope = np.log1p(x), 1 / (1 + x)
+    assert variance(scorematch.Log1p(), 2.0) == pytest.approx(np.var(2 * h - slope) / h.mean() ** 2 / 4, rel=0.01)
+
+
+def test_measurements_and_strengths():
+    """Rows on the boundary are counted; strengths are partial correlations, whose signs are those of minus K."""
+    from scorematch.papers.measured_graphs import around_a_circle, nuclei, strengths, wines
+
+    assert (wines().X.shape, wines().n_dropped) == ((178, 13), 0)
+    assert (nuclei().X.shape, nuclei().n_dropped) == ((556, 8), 13)
+    assert "area" not in nuclei().names
+    K = np.array([[4.0, -1.0, 0.0], [-1.0, 1.0, 0.3], [0.0, 0.3, 9.0]])
+    found = strengths(scorematch.PairwiseInteraction.from_params(interaction=K, linear=np.zeros(3)))
+    np.testing.assert_allclose(found, [[0, 0.5, 0], [0.5, 0, -0.1], [0, -0.1, 0]])
+    assert sorted(around_a_circle(found)) == [0, 1, 2]

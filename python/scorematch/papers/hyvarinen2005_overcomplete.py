@@ -36,7 +36,7 @@ Doubles = NDArray[np.float64]
 SIDE = 8
 N_FILTERS = 200
 # Patches, and passes over them at most.
-LESSON, QUICK_LESSON = (50_000, 100), (20_000, 100)
+LESSON, QUICK_LESSON = (50_000, 100), (20_000, 150)
 BATCH_SIZE = 500
 # Of the mean coefficient, what the smallest must have. They are positive by construction, so 0 is what it is held
 # against: a filter of which the model makes no use.

@@ -1,7 +1,8 @@
 """Measurements that need a process of their own; each prints one line of JSON.
 
 ``python probes.py memory FAMILY CALL``: peak memory above X, in MiB, of a call on ten million rows.
-``python probes.py threads THREADS ROUNDS``: times of some workloads on one thread and on THREADS, round by round.
+``python probes.py peak CALL``: memory of the process before a call on 500 columns, and at its peak, in MiB.
+``python probes.py threads NAME THREADS ROUNDS``: times of a workload on one thread and on THREADS, round by round.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import re
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import graphs
 import numpy as np
+import scorematch
 from workloads import Workload
 
 N_SAMPLES = 10_000_000
@@ -25,11 +30,15 @@ MEMORY = {
     "Gaussian": Workload("Gaussian", 2, N_SAMPLES),
     "VonMisesFisher": Workload("VonMisesFisher", 3, N_SAMPLES),
 }
-THREADS = (
-    Workload("GaussianMixture", 10, 400_000, 8, "full"),
-    Workload("GaussianMixture", 32, 200_000, 16, "diag"),
-    Workload("ICA", 64, 100_000, 64),
-)
+THREADS: dict[str, Workload | graphs.Form | graphs.PenaltyPath] = {
+    workload.name: workload
+    for workload in (
+        Workload("GaussianMixture", 10, 400_000, 8, "full"),
+        Workload("GaussianMixture", 32, 200_000, 16, "diag"),
+        Workload("ICA", 64, 100_000, 64),
+    )
+} | {contest.name: contest for contest in (*graphs.FORMS, *graphs.COLUMN_PATHS)}
+WIDE = graphs.Form(500, 1000)
 
 
 def memory(family: str, call: str) -> float:
@@ -71,26 +80,55 @@ def _fit(workload: Workload, X: Any) -> None:
         type(workload.model)(**options).fit(X)
 
 
-def threads(n_threads: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Pairs of seconds, (one thread, n_threads), by workload."""
-    result = {}
-    for workload in THREADS:
-        X, theta = workload.data(), workload.theta()
-        evaluations = [workload.model.set_params(n_jobs=n)._loss(X, None) for n in (1, n_threads)]
-        for evaluation in evaluations:
-            evaluation(theta)
-        pairs = []
-        for _ in range(rounds):
-            seconds = []
-            for evaluation in evaluations:
-                start = time.perf_counter()
-                evaluation(theta)
-                seconds.append(time.perf_counter() - start)
-            pairs.append((seconds[0], seconds[1]))
-        result[workload.name] = pairs
-    return result
+def _interaction_path(X: Any) -> Any:
+    return scorematch.interaction_path(X, n_alphas=10, sparse=True, n_jobs=1)
 
+
+PEAK: dict[str, Callable[[Any], Any]] = {
+    "quadratic_form": scorematch.PairwiseInteraction(n_jobs=1).quadratic_form,
+    "fit": scorematch.PairwiseInteraction(alpha=0.2, n_jobs=1).fit,
+    "interaction_path": _interaction_path,
+}
+
+
+def peak(call: str) -> tuple[float, float]:
+    """Memory of the process before a call and at its peak, in MiB."""
+    X = WIDE.X
+    before = _mebibytes("VmRSS")
+    PEAK[call](X)
+    return before, _mebibytes("VmHWM")
+
+
+def threads(name: str, n_threads: int, rounds: int) -> list[tuple[float, float]]:
+    """Pairs of seconds, (one thread, n_threads)."""
+    calls = [_call(THREADS[name], n) for n in (1, n_threads)]
+    for call in calls:
+        call()
+    pairs = []
+    for _ in range(rounds):
+        seconds = []
+        for call in calls:
+            start = time.perf_counter()
+            call()
+            seconds.append(time.perf_counter() - start)
+        pairs.append((seconds[0], seconds[1]))
+    return pairs
+
+
+def _call(workload: Workload | graphs.Form | graphs.PenaltyPath, n_threads: int) -> Callable[[], Any]:
+    if not isinstance(workload, Workload):
+        return next(iter(replace(workload, n_threads=n_threads).contenders().values()))
+    theta = workload.theta()
+    evaluation = workload.model.set_params(n_jobs=n_threads)._loss(workload.data(), None)
+    return lambda: evaluation(theta)
+
+
+PROBES: dict[str, Callable[..., Any]] = {
+    "memory": memory,
+    "peak": peak,
+    "threads": lambda name, n_threads, rounds: threads(name, int(n_threads), int(rounds)),
+}
 
 if __name__ == "__main__":
     probe, *arguments = sys.argv[1:]
-    print(json.dumps(memory(*arguments) if probe == "memory" else threads(*map(int, arguments))))
+    print(json.dumps(PROBES[probe](*arguments)))

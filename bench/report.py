@@ -1,4 +1,4 @@
-"""Measure against peers, write `results/REPORT.md` and draw the README's figure, `results/speed.png`.
+"""Measure against peers, write `results/REPORT.md` and draw its figures; `speed.png` among them is the README's.
 
     python bench/report.py [--quick] [--only PATTERN] [--clock wall|cpu] [--threads N] [--output FOLDER]
 
@@ -6,6 +6,9 @@ Contenders take turns, one call of each a round, in one process on one processor
 taken within each round, and the table shows medians and quartiles of those. So neighbours on the machine slow all
 alike. On a machine that is never quiet ``--clock cpu`` counts the processor time of the process in place of the time on
 the wall.
+
+What is measured goes to `results.json` in the folder, in place of what it held of the same rows, and the report shows
+all that is there, each row with the run that it comes from. ``--only nothing`` writes and draws what is there anew.
 """
 # ruff: noqa: E402 (what is imported below reads the environment)
 
@@ -29,26 +32,23 @@ if __name__ == "__main__" and any(os.environ.get(name) != value for name, value 
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], kept | wanted)
 
 import argparse
-import json
 import platform
 import re
-import subprocess
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
+import contest_sections
 import numpy as np
 import peers
 import probes
 import scorematch
+from record import Record
 from scorematch import _core
-from workloads import GRID, Workload
+from session import CLOCKS, Ratio, Session, bind, milliseconds, pin
+from workloads import FORM, GRID, Workload, short
 
 RESULTS = Path(__file__).parent / "results"
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 FULL_10 = Workload("GaussianMixture", 10, 100_000, 8, "full")
 FULL_64 = Workload("GaussianMixture", 64, 100_000, 8, "full")
@@ -58,6 +58,7 @@ STUDENT_10 = Workload("StudentT", 10, 100_000)
 PRODUCT_64 = Workload("ProductOfStudentT", 64, 100_000, 64)
 RBM_64 = Workload("GaussianBernoulliRBM", 64, 100_000, 64)
 RBM_128 = RBM_64.at(components=128)
+PRODUCT_128 = PRODUCT_64.at(components=128)
 
 # How many times faster than a peer we mean to be.
 TARGETS = {
@@ -69,17 +70,17 @@ TARGETS = {
     (ICA_64, "jax"): 4,
     (ICA_64.at(dtype="float32"), "jax"): 3,
     (STUDENT_10, "jax"): 10,
-    **{(workload, "jax"): 4 for workload in (PRODUCT_64, RBM_64, RBM_128)},
-    **{(workload, "jax autodiff"): 100 for workload in (PRODUCT_64, RBM_64, RBM_128)},
-    (RBM_64.at(dtype="float32"), "jax"): 3,
+    **{(workload, "jax"): 4 for workload in (PRODUCT_64, PRODUCT_128, RBM_64, RBM_128)},
+    **{(workload, "jax autodiff"): 100 for workload in (PRODUCT_64, PRODUCT_128, RBM_64, RBM_128)},
+    **{(workload.at(dtype="float32"), "jax"): 3 for workload in (PRODUCT_64, RBM_64, RBM_128)},
 }
 FIT_TARGET = 1 / 1.15  # of the speed of dsyrk
 FLOAT32_TARGET = 1.9
 THREADS_TARGET = 1.7
 EVALUATOR_MICROSECONDS, PUBLIC_MICROSECONDS = 15, 60
 MEMORY_MEBIBYTES = 64
+PEAK_MEBIBYTES = 2048  # of a process that works on 500 columns
 
-FORM = Workload("PolynomialExponentialFamily", 4, 100_000, 4)
 FORM_TARGET = 0.5  # of FMA peak, counting n·d·p(p+1) operations
 FITS = tuple(Workload("Gaussian", d, 100_000) for d in (10, 50, 200))
 FLOAT32 = (FULL_10, FULL_64, DIAGONAL_32, ICA_64)
@@ -92,97 +93,21 @@ LATENCY = (
 )
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Paired ratios of times, a round each."""
-
-    values: np.ndarray
-
-    @property
-    def quartiles(self) -> tuple[float, float, float]:
-        lower, median, upper = np.percentile(self.values, [25, 50, 75])
-        return float(lower), float(median), float(upper)
-
-    @property
-    def median(self) -> float:
-        return self.quartiles[1]
-
-    def __str__(self) -> str:
-        lower, median, upper = (f"{value:.3g}" for value in self.quartiles)
-        return f"{median}× ({lower}–{upper})"
-
-
-@dataclass
-class Session:
-    """Options, and what is written in the end."""
-
-    clock: Callable[[], float]
-    pattern: re.Pattern[str]
-    seconds: float  # for one race
-    processors: set[int]
-    n_threads: int
-    lines: list[str] = field(default_factory=list)
-    targets: list[tuple[str, str, str, bool]] = field(default_factory=list)
-    peaks: dict[str, float] = field(default_factory=dict)
-
-    def selected(self, workloads: Iterable[Workload], section: str) -> list[Workload]:
-        return [workload for workload in workloads if self.pattern.search(f"{section}: {workload.name}")]
-
-    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
-        if rows:
-            lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-            self.lines += ["", f"## {title}", "", *(f"| {' | '.join(line)} |" for line in lines)]
-            print(*self.lines[-len(rows) - 4 :], sep="\n", flush=True)
-
-    def judge(self, what: str, wanted: str, measured: str, met: bool) -> None:
-        self.targets.append((what, wanted, measured, met))
-
-    def measure_peaks(self) -> None:
-        """The highest seen so far: neighbours only ever lower it."""
-        for dtype in ("float64", "float32"):
-            found = {f"FMA {dtype}": _core.fma_peak(dtype == "float32"), f"exp {dtype}": self._exponentials(dtype)}
-            for name, peak in found.items():
-                self.peaks[name] = max(peak, self.peaks.get(name, 0))
-
-    def _exponentials(self, dtype: str) -> float:
-        """10^9 exponentials a second on arrays in the first-level cache, the cost of the call taken out."""
-        seconds = []
-        for size in (512, 2048):
-            values = np.linspace(-5, 0, size, dtype=dtype)
-            seconds.append(min(self._time(lambda: _core.elementwise("exp", values), 200) for _ in range(20)))  # noqa: B023
-        return (2048 - 512) / (seconds[1] - seconds[0]) / 1e9
-
-    def _time(self, call: Callable[[], Any], repeats: int) -> float:
-        start = self.clock()
-        for _ in range(repeats):
-            call()
-        return (self.clock() - start) / repeats
-
-    def race(self, calls: dict[str, Callable[[], Any]]) -> dict[str, np.ndarray]:
-        """Seconds a call by contender, a round each, the contenders in turn."""
-        once = {name: min(self._time(call, 1) for _ in range(2)) for name, call in calls.items()}
-        repeats = {name: max(1, int(5e-3 / max(seconds, 1e-7))) for name, seconds in once.items()}
-        a_round = sum(repeats[name] * once[name] for name in calls)
-        rounds = int(np.clip(self.seconds / a_round, 3, 25))
-        measured = [[self._time(call, repeats[name]) for name, call in calls.items()] for _ in range(rounds)]
-        return dict(zip(calls, np.array(measured).T, strict=True))
-
-
-def compare_with_peers(session: Session) -> dict[str, dict[str, Ratio]]:
+def compare_with_peers(session: Session) -> None:
     """The main table."""
-    rows, ratios = [], {}
+    rows = []
     for workload in session.selected(GRID, "peers"):
         session.measure_peaks()
-        found, milliseconds, public = _race_peers(session, workload)
-        ratios[workload.name] = found
-        seconds = milliseconds / 1e3
+        found, ours, public = _race_peers(session, workload)
+        session.record.ratios[workload.name] = {peer: list(ratio.quartiles) for peer, ratio in found.items()}
+        seconds = ours / 1e3
         gigaflops = workload.flops / seconds / 1e9
         shares = {
             "FMA": gigaflops / session.peaks[f"FMA {workload.dtype}"],
             "exp": workload.exponentials / seconds / 1e9 / session.peaks[f"exp {workload.dtype}"],
         }
         bound = max(shares, key=shares.__getitem__)
-        cells = [f"{milliseconds:.3g}", f"{public:.3g}", f"{gigaflops:.3g}", f"{100 * shares[bound]:.0f} % {bound}"]
+        cells = [f"{ours:.3g}", f"{public:.3g}", f"{gigaflops:.3g}", f"{100 * shares[bound]:.0f} % {bound}"]
         for peer in peers.NAMES:
             note = " [^rows]" if peer == "jax autodiff" and workload.autodiff_n < workload.n else ""
             cells.append(f"{found[peer]}{note}" if peer in found else "–")
@@ -193,10 +118,9 @@ def compare_with_peers(session: Session) -> dict[str, dict[str, Ratio]]:
         rows.append([workload.name, *cells])
         print(rows[-1], flush=True)
     columns = ["objective and gradient", "ours, ms", "with checks of X, ms", "GF/s", "of peak", *peers.NAMES]
-    session.table("Against peers", columns, rows)
-    if any("[^rows]" in cell for row in rows for cell in row):
-        session.lines += ["", "[^rows]: Both on fewer rows, so that a call takes seconds."]
-    return ratios
+    title = "Against peers"
+    session.table(title, columns, rows, "[^rows]: Both on fewer rows, so that a call takes seconds.")
+    session.record.arrange(title, [workload.name for workload in GRID])
 
 
 def _race_peers(session: Session, workload: Workload) -> tuple[dict[str, Ratio], float, float]:
@@ -214,17 +138,13 @@ def _race_peers(session: Session, workload: Workload) -> tuple[dict[str, Ratio],
         for name in contenders:
             evaluations[name] = peers.make(name, sized, X)
             peers.check_agreement(sized, theta, evaluations["ours"], evaluations[name], name)
-        calls = {name: _bind(evaluation, theta) for name, evaluation in evaluations.items()}
-        calls["public"] = _bind(sized.model.loss_and_grad, theta, X)
+        calls = {name: bind(evaluation, theta) for name, evaluation in evaluations.items()}
+        calls["public"] = bind(sized.model.loss_and_grad, theta, X)
         seconds = session.race(calls)
         found |= {name: Ratio(seconds[name] / seconds["ours"]) for name in contenders}
         if size == workload.n:
-            ours, public = (1e3 * float(np.median(seconds[name])) for name in ("ours", "public"))
+            ours, public = (milliseconds(seconds[name]) for name in ("ours", "public"))
     return found, ours, public
-
-
-def _bind(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
-    return lambda: function(*arguments)
 
 
 def compare_fits(session: Session) -> None:
@@ -238,16 +158,15 @@ def compare_fits(session: Session) -> None:
         model = scorematch.Gaussian(n_jobs=1)
         seconds = session.race(
             {
-                "ours": _bind(model.fit, X),
-                "dsyrk": _bind(dsyrk, 1.0, X.T),  # the transpose is what BLAS takes without a copy
-                "sklearn": _bind(EmpiricalCovariance().fit, X),
+                "ours": bind(model.fit, X),
+                "dsyrk": bind(dsyrk, 1.0, X.T),  # the transpose is what BLAS takes without a copy
+                "sklearn": bind(EmpiricalCovariance().fit, X),
             }
         )
         dsyrk_ratio, sklearn_ratio = (Ratio(seconds[name] / seconds["ours"]) for name in ("dsyrk", "sklearn"))
         what = f"{workload.name}: fit against dsyrk"
         session.judge(what, f"≥ {FIT_TARGET:.2f}×", str(dsyrk_ratio), dsyrk_ratio.median >= FIT_TARGET)
-        milliseconds = 1e3 * float(np.median(seconds["ours"]))
-        rows.append([workload.name, f"{milliseconds:.3g}", str(dsyrk_ratio), str(sklearn_ratio)])
+        rows.append([workload.name, f"{milliseconds(seconds['ours']):.3g}", str(dsyrk_ratio), str(sklearn_ratio)])
     columns = ["fit", "ours, ms", "SciPy's dsyrk alone", "sklearn's EmpiricalCovariance"]
     session.table("Closed form: Gaussian.fit", columns, rows)
 
@@ -261,9 +180,9 @@ def compare_quadratic_forms(session: Session) -> None:
         session.measure_peaks()
         X, model, peer = workload.data(), workload.model, Polynomial(np, workload)
         calls = {
-            "ours": _bind(model.quadratic_form, X),
-            "definition": _bind(peer.form_by_definition, X),
-            "moments": _bind(peer.form_by_moments, X, 1024),
+            "ours": bind(model.quadratic_form, X),
+            "definition": bind(peer.form_by_definition, X),
+            "moments": bind(peer.form_by_moments, X, 1024),
         }
         ours = model.quadratic_form(X)
         for name in ("definition", "moments"):
@@ -271,13 +190,20 @@ def compare_quadratic_forms(session: Session) -> None:
                 np.testing.assert_allclose(theirs, mine, rtol=1e-9, atol=1e-9 * np.abs(mine).max())
         seconds = session.race(calls)
         n_params = len(ours.g)
-        effective = workload.n * workload.d * n_params * (n_params + 1) / float(np.median(seconds["ours"])) / 1e9
+        effective = workload.n * workload.d * n_params * (n_params + 1) / milliseconds(seconds["ours"]) / 1e6
         share = effective / session.peaks[f"FMA {workload.dtype}"]
         what = f"{workload.name}: Γ, in operations of its definition"
         session.judge(what, f"≥ {100 * FORM_TARGET:.0f} % of FMA peak", f"{100 * share:.0f} %", share >= FORM_TARGET)
-        milliseconds = 1e3 * float(np.median(seconds["ours"]))
         ratios = [str(Ratio(seconds[name] / seconds["ours"])) for name in ("definition", "moments")]
-        rows.append([workload.name, f"{milliseconds:.3g}", f"{effective:.3g}", f"{100 * share:.0f} % FMA", *ratios])
+        rows.append(
+            [
+                workload.name,
+                f"{milliseconds(seconds['ours']):.3g}",
+                f"{effective:.3g}",
+                f"{100 * share:.0f} % FMA",
+                *ratios,
+            ]
+        )
     columns = ["Γ and g", "ours, ms", "GF/s of the definition", "of peak", "numpy, D·Dᵀ", "numpy, moments in blocks"]
     session.table("Quadratic form of a polynomial family", columns, rows)
 
@@ -289,7 +215,7 @@ def compare_float_types(session: Session) -> None:
         evaluations = {}
         for dtype in ("float64", "float32"):
             typed = workload.at(dtype=dtype)
-            evaluations[dtype] = _bind(typed.evaluation(typed.data()), typed.theta())
+            evaluations[dtype] = bind(typed.evaluation(typed.data()), typed.theta())
         seconds = session.race(evaluations)
         ratio = Ratio(seconds["float64"] / seconds["float32"])
         met = ratio.median >= FLOAT32_TARGET
@@ -304,9 +230,9 @@ def measure_latency(session: Session) -> None:
     for workload in session.selected(LATENCY, "latency"):
         X, theta = workload.data(), workload.theta()
         model = workload.model.set_params(n_jobs=None)
-        calls = {"evaluator": _bind(model._loss(X, None), theta), "public": _bind(model.loss_and_grad, theta, X)}
+        calls = {"evaluator": bind(model._loss(X, None), theta), "public": bind(model.loss_and_grad, theta, X)}
         seconds = session.race(calls)
-        microseconds = {name: 1e6 * float(np.median(values)) for name, values in seconds.items()}
+        microseconds = {name: 1e3 * milliseconds(values) for name, values in seconds.items()}
         for name, limit in (("evaluator", EVALUATOR_MICROSECONDS), ("public", PUBLIC_MICROSECONDS)):
             met = microseconds[name] < limit
             session.judge(f"{workload.name}: {name}", f"< {limit} µs", f"{microseconds[name]:.3g} µs", met)
@@ -314,52 +240,50 @@ def measure_latency(session: Session) -> None:
     session.table("Ten rows", ["", "compiled evaluator, µs", "`loss_and_grad`, µs"], rows)
 
 
-def _probe(session: Session, *arguments: object) -> Any:
-    """A probe in a process of its own, on all processors and with all threads."""
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    os.sched_setaffinity(0, session.processors)
-    try:
-        command = [sys.executable, probes.__file__, *map(str, arguments)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    finally:
-        pin(session.processors)
-    return json.loads(done.stdout)
-
-
 def measure_threads(session: Session) -> None:
     """Several threads against one; always by the clock on the wall."""
-    selected = session.selected(probes.THREADS, "threads")
-    if not selected or session.n_threads < 2:
+    if session.n_threads < 2:
         return
-    measured = _probe(session, "threads", session.n_threads, 5 if session.seconds < 5 else 15)
     rows = []
-    for workload in selected:
-        pairs = np.array(measured[workload.name])
-        ratio = Ratio(pairs[:, 0] / pairs[:, 1])
-        met = ratio.median >= THREADS_TARGET
-        what = f"{workload.name}: {session.n_threads} threads against one"
-        session.judge(what, f"≥ {THREADS_TARGET}×", str(ratio), met)
-        rows.append([workload.name, f"{1e3 * np.median(pairs[:, 0]):.3g}", str(ratio)])
-    session.table(f"{session.n_threads} threads against one", ["objective and gradient", "one, ms", "gain"], rows)
+    for name in probes.THREADS:
+        if session.wants("threads", name):
+            pairs = np.array(session.probe("threads", name, session.n_threads, 7 if session.quick else 15))
+            ratio = Ratio(pairs[:, 0] / pairs[:, 1])
+            met = ratio.median >= THREADS_TARGET
+            session.judge(f"{name}: {session.n_threads} threads against one", f"≥ {THREADS_TARGET}×", str(ratio), met)
+            rows.append([name, f"{milliseconds(pairs[:, 0]):.3g}", str(ratio)])
+    session.table(
+        f"{session.n_threads} threads against one",
+        ["", "one, ms", "gain"],
+        rows,
+        "By the clock on the wall. Where no more is said, objective and gradient.",
+    )
 
 
 def measure_memory(session: Session) -> None:
-    """Peak memory above X for ten million rows."""
+    """Peak memory above X for ten million rows, and that of a process with 500 columns."""
     rows = []
     for family, workload in probes.MEMORY.items():
         for call in ("loss_and_grad", "fit"):
-            if session.pattern.search(f"memory: {workload.name}: {call}"):
-                mebibytes = _probe(session, "memory", family, call)
+            if session.wants("memory", f"{workload.name}: {call}"):
+                mebibytes = session.probe("memory", family, call)
                 what = f"{workload.name}: memory of {call}"
                 met = mebibytes < MEMORY_MEBIBYTES
                 session.judge(what, f"< {MEMORY_MEBIBYTES} MiB", f"{mebibytes:.1f} MiB", met)
-                rows.append([workload.name, f"`{call}`", f"{mebibytes:.1f}"])
-    session.table("Peak memory above X", ["", "call", "MiB"], rows)
-
-
-def pin(processors: set[int]) -> None:
-    """Keep to one processor, the last: the first one often has the interrupts."""
-    os.sched_setaffinity(0, {max(processors)})
+                rows.append([f"{workload.name}: `{call}`", f"{mebibytes:.1f}"])
+    session.table("Peak memory above X", ["", "MiB"], rows)
+    rows = []
+    for call in probes.PEAK:
+        name = f"PairwiseInteraction, d={probes.WIDE.d}, n={short(probes.WIDE.n)}: {call}"
+        if session.wants("memory", name):
+            before, peak = session.probe("peak", call)
+            session.judge(f"{name}: all memory", f"< {PEAK_MEBIBYTES} MiB", f"{peak:.0f} MiB", peak < PEAK_MEBIBYTES)
+            rows.append([name, f"{before:.0f}", f"{peak:.0f}"])
+    note = (
+        f"The blocks of Γ alone, d³ numbers, take {8 * probes.WIDE.d**3 / 2**20:.0f} MiB. A fit holds them twice: as "
+        "they are, and with η profiled out."
+    )
+    session.table("Peak memory of a process, pairwise model", ["", "MiB before", "MiB at the peak"], rows, note)
 
 
 def describe_machine(session: Session, clock: str) -> list[str]:
@@ -375,11 +299,13 @@ def describe_machine(session: Session, clock: str) -> list[str]:
     )
     load = os.getloadavg()[0]
     return [
-        f"- {model}, {len(session.processors)} processors, load {load:.1f}; one thread on one processor",
-        f"- level {_core.level()}, {_core.vector_bits()}-bit vectors; measured peaks: {peaks or 'not measured'}",
-        f"- scorematch {scorematch.__version__}, Python {platform.python_version()}, "
+        f"{time.strftime('%Y-%m-%d')}, {model}, {len(session.processors)} processors, load {load:.1f}; one thread on "
+        "one processor",
+        f"level {_core.level()}, {_core.vector_bits()}-bit vectors; measured peaks: {peaks or 'not measured'}",
+        f"scorematch {scorematch.__version__}, Python {platform.python_version()}, "
         + ", ".join(f"{package} {_version(package)}" for package in packages),
-        f"- clock: {'processor time of the process' if clock == 'cpu' else 'wall'}",
+        f"clock: {'processor time of the process' if clock == 'cpu' else 'wall'}"
+        + (", few rounds" if session.quick else ""),
     ]
 
 
@@ -390,78 +316,35 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def write(session: Session, clock: str, folder: Path) -> None:
-    """The report, the targets first."""
-    head = [
-        "# Benchmarks",
-        "",
-        "Written by `python bench/report.py`. Times of a peer over ours, so that more is better for us: medians of "
-        "paired rounds (quartiles). Everybody computes the same objective and the full gradient in the same "
-        "parameters, which is checked before anything is timed. `numpy` and `jax` are the derivatives written out by "
-        "hand on whole arrays; `(tuned)` the fastest forms found: blocks of rows that stay in the cache, squares "
-        "expanded into matrix products (which loses digits far from the origin), moments. Neither we nor they check X; "
-        "our public method does, in the column beside.",
-        "",
-        *describe_machine(session, clock),
-    ]
-    if session.targets:
-        head += ["", "## Targets", "", "| | target | measured | met |", "|---|---:|---:|---|"]
-        head += [
-            f"| {what} | {wanted} | {measured} | {'yes' if met else '**no**'} |"
-            for what, wanted, measured, met in session.targets
-        ]
-    (folder / "REPORT.md").write_text("\n".join([*head, *session.lines]) + "\n")
+INTRODUCTION = [
+    "# Benchmarks",
+    "",
+    "Written by `python bench/report.py`. Times of a peer over ours, so that more is better for us: medians of paired "
+    "rounds (quartiles). Everybody computes the same, objective and full gradient in the same parameters unless a "
+    "section says otherwise, which is checked before anything is timed. `numpy` and `jax` are the derivatives written "
+    "out by hand on whole arrays; `(tuned)` the fastest forms found: blocks of rows that stay in the cache, squares "
+    "expanded into matrix products (which loses digits far from the origin), moments. Neither we nor they check X; our "
+    "public method does, in the column beside.",
+    "",
+]
 
 
-def draw(ratios: dict[str, dict[str, Ratio]], folder: Path) -> None:
-    """Ratios with their quartiles, a row for each workload."""
-    import matplotlib
+def write(record: Record, folder: Path) -> None:
+    """The record, the report and its figures."""
+    record.save(folder)
+    (folder / "REPORT.md").write_text("\n".join([*INTRODUCTION, *record.lines()]) + "\n")
+    if record.ratios or record.scaling:
+        import figures
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import FuncFormatter
-
-    # Okabe and Ito's colours, which the colour-blind can tell apart, and other markers for print in grey.
-    colours = ("#0072B2", "#56B4E9", "#D55E00", "#E69F00", "#CC79A7", "#009E73")
-    styles = dict(zip(peers.NAMES, zip(colours, "oossD^", strict=True), strict=True))
-    names = list(ratios)[::-1]
-    figure, axes = plt.subplots(figsize=(9, 0.62 * len(names) + 1.6), layout="constrained")
-    for row, name in enumerate(names):
-        axes.axhspan(row - 0.5, row + 0.5, color="#f4f4f4" if row % 2 else "white", zorder=0)
-        for place, (peer, (colour, marker)) in enumerate(styles.items()):
-            if peer in ratios[name]:
-                lower, median, upper = ratios[name][peer].quartiles
-                axes.errorbar(
-                    median,
-                    row + 0.12 * (len(styles) / 2 - 0.5 - place),
-                    xerr=[[median - lower], [upper - median]],
-                    fmt=marker,
-                    color=colour,
-                    mfc="white" if "tuned" in peer else colour,
-                    ms=5.5,
-                    capsize=2,
-                )
-    axes.axvline(1, color="black", lw=1)
-    axes.set(xscale="log", yticks=range(len(names)), yticklabels=names, ylim=(-0.5, len(names) - 0.5))
-    axes.set_xlabel("time of the peer ÷ time of scorematch (above 1×: scorematch is faster)")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-    axes.grid(axis="x", which="major", color="#bbbbbb", lw=0.6)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    handles = [
-        plt.Line2D([], [], color=colour, marker=marker, ls="", mfc="white" if "tuned" in peer else colour, label=peer)
-        for peer, (colour, marker) in styles.items()
-        if any(peer in found for found in ratios.values())
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
-    figure.savefig(folder / "speed.png", dpi=150)
+        if record.ratios:
+            figures.draw_ratios(record.ratios, folder / "speed.png")
+        if record.scaling:
+            figures.draw_scaling(record.scaling, folder / "scaling.png")
 
 
 def main() -> None:
     """Measure, write, draw."""
-    parser = argparse.ArgumentParser(description="Measure against peers; write the report and draw the figure.")
+    parser = argparse.ArgumentParser(description="Measure against peers; write the report and draw its figures.")
     parser.add_argument("--quick", action="store_true", help="few rounds")
     parser.add_argument("--only", default="", metavar="PATTERN", help="only rows whose 'section: name' matches")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what to time by")
@@ -476,20 +359,32 @@ def main() -> None:
         torch.set_num_threads(1)
     for reason in filter(None, map(peers.missing, peers.NAMES)):
         print("left out:", reason)
-    session = Session(
-        CLOCKS[options.clock], re.compile(options.only), 2 if options.quick else 10, processors, options.threads
-    )
     options.output.mkdir(parents=True, exist_ok=True)
-    ratios = compare_with_peers(session)
-    compare_fits(session)
-    compare_quadratic_forms(session)
-    compare_float_types(session)
-    measure_latency(session)
-    measure_threads(session)
-    measure_memory(session)
-    write(session, options.clock, options.output)
-    if ratios:
-        draw(ratios, options.output)
+    session = Session(
+        CLOCKS[options.clock],
+        re.compile(options.only),
+        2 if options.quick else 10,
+        processors,
+        options.threads,
+        Record.load(options.output),
+    )
+    for measure in (
+        compare_with_peers,
+        compare_fits,
+        compare_quadratic_forms,
+        compare_float_types,
+        contest_sections.compare_forms,
+        contest_sections.compare_paths,
+        contest_sections.measure_scaling,
+        contest_sections.compare_regions,
+        measure_latency,
+        measure_threads,
+        measure_memory,
+    ):
+        measure(session)
+        session.record.save(options.output)  # lest a later section lose what took minutes
+    session.record.close(describe_machine(session, options.clock))
+    write(session.record, options.output)
 
 
 if __name__ == "__main__":

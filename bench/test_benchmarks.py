@@ -1,15 +1,27 @@
-"""The objective and its gradient, by us and by peers: ``pytest bench --benchmark-only``; in brief with ``-k smoke``.
+"""We and our peers: ``pytest bench --benchmark-only``; in brief with ``-k smoke``.
 
-Each contender first shows that it computes the same. For ratios that bear neighbours on the machine, see `report.py`.
+Each contender first shows that it computes the same; all have one thread on one processor. For ratios that bear
+neighbours on the machine, see `report.py`.
 """
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
+import graphs
+import numpy as np
 import peers
 import pytest
-from workloads import GRID, Workload
+import regions
+from contests import Contest
+from peers.formulas import Polynomial
+from session import pin
+from threadpoolctl import threadpool_limits
+from workloads import FORM, GRID, Workload
 
 pytest.importorskip("pytest_benchmark", reason="pytest-benchmark is not installed")
 
@@ -17,6 +29,15 @@ SECONDS = 0.5  # to spend on one contender, beyond the least number of rounds
 SUITE = tuple(workload.at(n=20_000) for workload in GRID)
 # The first of each family.
 SMOKE = tuple({workload.family: workload.at(n=1000) for workload in reversed(GRID)}.values())
+
+CONTESTS: dict[str, tuple[Contest, ...]] = {
+    "smoke": (
+        graphs.Form(6, 600),
+        graphs.PenaltyPath(10, 300, 20),
+        *(replace(contest, n=600) for contest in regions.REGIONS),
+    ),
+    "suite": (*graphs.FORMS, *graphs.PATHS, *regions.REGIONS),
+}
 
 
 def _cases() -> list[object]:
@@ -26,6 +47,24 @@ def _cases() -> list[object]:
             for contender in ("scorematch", *peers.NAMES):
                 cases.append(pytest.param(workload, contender, id=f"{prefix}: {workload.name}: {contender}"))
     return cases
+
+
+def _contests() -> list[object]:
+    return [
+        pytest.param(contest, contender, id=f"{prefix}: {contest.name}: {contender}")
+        for prefix, contests in CONTESTS.items()
+        for contest in contests
+        for contender in contest.names
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    processors = os.sched_getaffinity(0)
+    pin(processors)
+    with threadpool_limits(1):
+        yield
+    os.sched_setaffinity(0, processors)
 
 
 @pytest.mark.parametrize(("workload", "contender"), _cases())
@@ -41,10 +80,36 @@ def test_loss_and_gradient(benchmark, workload: Workload, contender: str) -> Non
             pytest.skip(reason)
         evaluation = peers.make(contender, workload, X)
         peers.check_agreement(workload, theta, ours, evaluation, contender)
+    _time(benchmark, group, lambda: evaluation(theta))
+
+
+@pytest.mark.parametrize("contender", ["scorematch", "definition", "moments"])
+@pytest.mark.parametrize("n", [pytest.param(600, id="smoke"), pytest.param(20_000, id="suite")])
+def test_polynomial_form(benchmark, n: int, contender: str) -> None:
+    workload = FORM.at(n=n)
+    X, peer = workload.data(), Polynomial(np, workload)
+    calls = {
+        "scorematch": lambda: workload.model.quadratic_form(X),
+        "definition": lambda: peer.form_by_definition(X),
+        "moments": lambda: peer.form_by_moments(X, 1024),
+    }
+    for ours, theirs in zip(calls["scorematch"](), calls[contender](), strict=True):
+        np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-9 * np.abs(ours).max())
+    _time(benchmark, f"Γ and g, {workload.name}", calls[contender])
+
+
+@pytest.mark.parametrize(("contest", "contender"), _contests())
+def test_graphs_and_regions(benchmark, contest: Contest, contender: str) -> None:
+    calls = contest.contenders()
+    contest.check({name: calls[name]() for name in ("scorematch", contender)})
+    _time(benchmark, contest.name, calls[contender])
+
+
+def _time(benchmark: Any, group: str, call: Callable[[], Any]) -> None:
     benchmark.group = group
-    evaluation(theta)
+    call()
     start = time.perf_counter()
-    evaluation(theta)
+    call()
     once = time.perf_counter() - start
     rounds = min(max(3, int(SECONDS / once)), 100)
-    benchmark.pedantic(evaluation, args=(theta,), rounds=rounds, iterations=max(1, int(1e-3 / once)))
+    benchmark.pedantic(call, rounds=rounds, iterations=max(1, int(1e-3 / once)))

@@ -15,6 +15,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 
 
+def short(count: int) -> str:
+    """A number of rows as tables have it."""
+    mantissa, exponent = f"{count:.0e}".split("e")
+    exact = count >= 1000 and count == float(f"{count:.0e}")
+    return f"{mantissa}e{int(exponent)}" if exact else str(count)
+
+
 @dataclass(frozen=True)
 class Workload:
     """One evaluation of J(θ) and its gradient.
@@ -42,9 +49,7 @@ class Workload:
         parts = [f"{self.family} {self.variant}".strip(), f"d={self.d}"]
         if letter:
             parts.append(f"{letter}={self.components}")
-        mantissa, exponent = f"{self.n:.0e}".split("e")
-        short = self.n >= 1000 and self.n == float(f"{self.n:.0e}")
-        parts.append(f"n={mantissa}e{int(exponent)}" if short else f"n={self.n}")
+        parts.append(f"n={short(self.n)}")
         if self.dtype != "float64":
             parts.append(self.dtype)
         return ", ".join(parts)
@@ -144,6 +149,12 @@ def _product_of_student_t(workload: Workload, random: np.random.Generator) -> An
     )
 
 
+def _student_draws(model: Any, n: int, seed: int) -> Floats:
+    """Of the model where it is square; with more experts than columns, of something with tails like it."""
+    m, d = model.components_.shape
+    return model.sample(n, seed) if m == d else np.random.default_rng(seed).standard_t(4, (n, d))
+
+
 def _gaussian_bernoulli_rbm(workload: Workload, random: np.random.Generator) -> Any:
     m, d = workload.components, workload.d
     components = 1.5 * random.standard_normal((m, d)) / np.sqrt(d)
@@ -198,7 +209,11 @@ _MODELS = {
 }
 
 # Those without a sampler of their own, or with one that would take too long.
-_SAMPLERS = {"GaussianBernoulliRBM": _gibbs, "PolynomialExponentialFamily": _bounded_draws}
+_SAMPLERS = {
+    "GaussianBernoulliRBM": _gibbs,
+    "PolynomialExponentialFamily": _bounded_draws,
+    "ProductOfStudentT": _student_draws,
+}
 _LETTERS = {"GaussianMixture": "K", "PolynomialExponentialFamily": "degree"}
 
 
@@ -248,12 +263,18 @@ GRID = (
     Workload("StudentT", 10, 100_000),
     Workload("StudentT", 64, 100_000),
     Workload("ProductOfStudentT", 64, 100_000, 64),
+    Workload("ProductOfStudentT", 64, 100_000, 128),
+    Workload("ProductOfStudentT", 64, 100_000, 64, dtype="float32"),
     Workload("GaussianBernoulliRBM", 64, 100_000, 64),
     Workload("GaussianBernoulliRBM", 64, 100_000, 128),
     Workload("GaussianBernoulliRBM", 64, 100_000, 64, dtype="float32"),
+    Workload("GaussianBernoulliRBM", 64, 100_000, 128, dtype="float32"),
     Workload("Gaussian", 10, 100_000),
     Workload("Gaussian", 50, 100_000),
     Workload("PolynomialExponentialFamily", 4, 100_000, 4),
     Workload("VonMisesFisher", 3, 100_000),
     Workload("VonMisesFisher", 10, 100_000),
 )
+
+# Of the quadratic form of an exponential family.
+FORM = Workload("PolynomialExponentialFamily", 4, 100_000, 4)

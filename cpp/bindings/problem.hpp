@@ -45,7 +45,8 @@ class Problem {
     Problem(FamilyObject family, py::array x, std::optional<Vector> sample_weight, const FieldObject& field,
             int n_threads, std::optional<Vector> origin)
         : family_(std::move(family)), x_(std::move(x)), sample_weight_(std::move(sample_weight)),
-          origin_(std::move(origin)), field_(field, n_rows(x_), family_.n_features), n_threads_(as_thread_count(n_threads)) {
+          origin_(std::move(origin)), field_(field, n_rows(x_), family_.n_features),
+          n_threads_(as_thread_count(n_threads)) {
         check_field(family_, field);
         as_origin(origin_, field, family_.n_features);
         with_samples(x_, family_.n_features, [](const auto&) {});

@@ -52,14 +52,14 @@ class BatchField {
   public:
     BatchField(FieldSpec spec, index n_features, index largest)
         : whole_(spec.table), n_rows_(spec.kind == FieldKind::tabulated ? whole_.a_rows + n_features : 0),
-          memory_(n_rows_ * largest), table_{memory_.data(), memory_.data() + whole_.a_rows * largest, whole_.a_rows,
-                                             largest},
+          memory_(n_rows_ * largest),
+          table_{memory_.data(), memory_.data() + whole_.a_rows * largest, whole_.a_rows, largest},
           field_(make_field<T>(with_table(spec, table_))) {}
 
     const Field<T>* of(const index* samples, index n_samples) noexcept {
         for (index row = 0; row < n_rows_; ++row) {
-            const double* const from = row < whole_.a_rows ? whole_.a + row * whole_.stride
-                                                           : whole_.b + (row - whole_.a_rows) * whole_.stride;
+            const double* const from =
+                row < whole_.a_rows ? whole_.a + row * whole_.stride : whole_.b + (row - whole_.a_rows) * whole_.stride;
             double* const to = memory_.data() + row * table_.stride;
             for (index i = 0; i < n_samples; ++i) to[i] = from[samples[i]];
         }

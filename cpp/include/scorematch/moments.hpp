@@ -27,8 +27,8 @@ inline void mirror(double* matrix, index size) noexcept {
         for (index j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
 }
 
-// The loop of engine.hpp for sums alone: body(x, tile, weight, all_ones, rest, sums) once a tile, whose samples are those
-// of the rows x, to be changed at will; `all_ones` tells that no weight needs to be looked at.
+// The loop of engine.hpp for sums alone: body(x, tile, weight, all_ones, rest, sums) once a tile, whose samples are
+// those of the rows x, to be changed at will; `all_ones` tells that no weight needs to be looked at.
 template <class T, class Body>
 void sum_over_tiles(const Samples<T>& samples, const double* sample_weight, index rows, index n_sums, double cost,
                     int n_threads, double* out, const Body& body) {
@@ -65,18 +65,18 @@ void moments(const Samples<T>& samples, const double* sample_weight, const doubl
     shifted.origin = shift;
     Buffer<double> sums(d + n_second);
     const double cost = 2.0 * static_cast<double>(n_second) + 4.0 * static_cast<double>(d);
-    sum_over_tiles(shifted, sample_weight, d, sums.size(), cost, n_threads, sums.data(),
-                   [=](Rows<T> y, const Tile<T>& tile, const T* weight, bool all_ones, Rows<T> scratch,
-                       double* out) noexcept {
-                       const index lanes = tile.lanes;
-                       const Rows<T> weighted = all_ones ? y : scratch;
-                       for (index j = 0; j < d; ++j) {
-                           if (!all_ones) product_row<T>(weight, y[j], lanes, weighted[j]);
-                           out[j] += sum_row<T>(weighted[j], lanes);
-                           if (diagonal) out[d + j] += dot_rows<T>(weighted[j], y[j], lanes);
-                       }
-                       if (!diagonal) accumulate_symmetric<T>(weighted, y, d, lanes, out + d, d);
-                   });
+    sum_over_tiles(
+        shifted, sample_weight, d, sums.size(), cost, n_threads, sums.data(),
+        [=](Rows<T> y, const Tile<T>& tile, const T* weight, bool all_ones, Rows<T> scratch, double* out) noexcept {
+            const index lanes = tile.lanes;
+            const Rows<T> weighted = all_ones ? y : scratch;
+            for (index j = 0; j < d; ++j) {
+                if (!all_ones) product_row<T>(weight, y[j], lanes, weighted[j]);
+                out[j] += sum_row<T>(weighted[j], lanes);
+                if (diagonal) out[d + j] += dot_rows<T>(weighted[j], y[j], lanes);
+            }
+            if (!diagonal) accumulate_symmetric<T>(weighted, y, d, lanes, out + d, d);
+        });
     for (index i = 0; i < d; ++i) first[i] = sums[i];
     for (index i = 0; i < n_second; ++i) second[i] = sums[d + i];
     if (!diagonal) mirror(second, d);

@@ -432,6 +432,7 @@ def test_domains_without_boundary():
         (Ball(2, inf), [3, 4], "its largest absolute value is 4, which is above 2 by 2"),
         (Ball(2, nonnegative=True), [1, -1], "column 1 is -1, which is negative"),
         (Simplex(), [0.5, 0.75], "its sum is 1.25, which is above 1 by 0.25"),
+        (Simplex(), [0.5, 0.5 + 2e-16], "are these all the parts"),
         (Polytope([[1, 0], [1, 1]], [3, 1]), [1, 1], "row 1 of A times x is 2, which is above 1 by 1"),
         (Polygon(POINTED), [-3, 0.5], "(-3, 0.5) is outside the polygon by 3"),
         (ELLIPSE, [3, 0], "the sum of its terms is 9, which is above 4 by 5"),

@@ -521,10 +521,10 @@ void test_evaluate() {
 }
 
 // Words by which families tell their variants apart: each family has one of these at least.
-const char* const variants[] = {"",          "full",    "tied",         "diag",
-                                "spherical", "logcosh", "interactions", "logistic+coefficients"};
-// What some of them need besides: the degree of a polynomial.
-constexpr double degree = 2;
+const char* const variants[] = {
+    "", "full", "tied", "diag", "spherical", "logcosh", "interactions", "logistic+coefficients", "linear"};
+// What some of them need besides: the degree of a polynomial, or two powers.
+constexpr double constants[] = {2, 0.5};
 
 struct CountParams final : LayoutVisitor {
     void block(const char*, Packing packing, const index* shape, int n_dimensions) override {
@@ -560,14 +560,10 @@ void test_same_bits() {
     for (const char* const* family = this_level()->families; *family != nullptr; ++family) {
         int n_variants = 0;
         for (const char* variant : variants) {
-            FamilySpec spec{*family, variant, d, 3, nullptr, 0};
+            FamilySpec spec{*family, variant, d, 3, constants, 0};
             CountParams layout;
-            if (!this_level()->describe(spec, layout)) {
-                spec.constants = &degree;
-                spec.n_constants = 1;
-                layout = {};
-                if (!this_level()->describe(spec, layout)) continue;
-            }
+            while (!this_level()->describe(spec, layout) && spec.n_constants <= 2) ++spec.n_constants;
+            if (spec.n_constants > 2) continue;
             ++n_variants;
             const Doubles theta = numbers<double>(layout.n_params, 11);
             check_same_bits([&](int n_threads) {

@@ -112,7 +112,9 @@ class Simplex(RegionDomain):
     def _reason(self, point: Doubles) -> str:
         if (point < 0).any():
             return negative(point)
-        return f"its sum is {point.sum():.6g}, which is above 1 by {point.sum() - 1:.3g}"
+        total = float(point.sum())
+        hint = "; are these all the parts? The last one is left out, it is what is missing to 1" if total < 1 + 1e-6 else ""
+        return f"its sum is {total:.6g}, which is above 1 by {total - 1:.3g}{hint}"
 
     def _proposal(self, d: int, random: np.random.RandomState) -> Proposal:
         return lambda n: _unit_l1(n, d, random)

@@ -441,7 +441,7 @@ def test_penalty_on_the_simplex():
     Z = np.column_stack([chain(d - 1, 500) * 0.5, np.zeros(500)]) + 0.3 * random.normal(size=(500, d))
     X = (np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True))[:, : d - 1]
     for zero_row_sums in (True, False):
-        model = PairwiseInteraction(0, 0, domain=Simplex(), alpha=0.02, zero_row_sums=zero_row_sums).fit(X)
+        model = PairwiseInteraction(0, 0, domain=Simplex(), alpha=0.2, zero_row_sums=zero_row_sums).fit(X)
         assert model.converged_
         n_edges = np.count_nonzero(np.triu(model.interaction_, 1))
         assert 0 < n_edges < 15

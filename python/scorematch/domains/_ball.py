@@ -113,8 +113,10 @@ class Simplex(RegionDomain):
         if (point < 0).any():
             return negative(point)
         total = float(point.sum())
-        hint = "; are these all the parts? The last one is left out, it is what is missing to 1" if total < 1 + 1e-6 else ""
-        return f"its sum is {total:.6g}, which is above 1 by {total - 1:.3g}{hint}"
+        reason = f"its sum is {total:.6g}, which is above 1 by {total - 1:.3g}"
+        if total < 1 + 1e-6:
+            reason += "; are these all the parts? The last one is to be left out: it is what is missing to 1"
+        return reason
 
     def _proposal(self, d: int, random: np.random.RandomState) -> Proposal:
         return lambda n: _unit_l1(n, d, random)

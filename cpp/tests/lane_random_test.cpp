@@ -28,10 +28,10 @@ void test_lanes() {
         const TwoUniforms u = random.next(active);
         for (index lane = 0; lane < width; ++lane) {
             const std::uint64_t at = want_position[lane];
-            const RandomBlock block =
-                philox({{static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at >> 32),
-                         static_cast<std::uint32_t>(stream[lane]), static_cast<std::uint32_t>(RandomUse::gibbs)}},
-                       seed);
+            const RandomBlock block = philox(
+                RandomBlock{{static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at >> 32),
+                             static_cast<std::uint32_t>(stream[lane]), static_cast<std::uint32_t>(RandomUse::gibbs)}},
+                seed);
             CHECK(u.first[lane] == as_uniform(block.word[0], block.word[1]));
             CHECK(u.second[lane] == as_uniform(block.word[2], block.word[3]));
             if (active[lane] != 0) ++want_position[lane];

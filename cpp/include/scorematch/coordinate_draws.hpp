@@ -142,7 +142,7 @@ inline Pack<double> draw_log_concave(const CoordinateDensity& density, const Int
         }
         side.height = side.begin * (density.linear - density.curvature / 2 * side.begin);
         if constexpr (with_log) side.height += density.log_factor * log<double>(side.begin);
-        greatest = there & (side.height > greatest) ? side.height : greatest;
+        greatest = (there & (side.height > greatest)) ? side.height : greatest;
     };
     for (index i = 0; i < n_intervals; ++i) {
         take(maximum<double>(intervals[i].lower, top), intervals[i].upper, 1);

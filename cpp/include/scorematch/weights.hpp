@@ -123,7 +123,7 @@ inline void raise_to_power(double* h, double* slope, index size, double p) noexc
         const Pack<double> f = load(h + i), inner = load(slope + i);
         // One power is enough, f^p = f·f^(p−1), except where it is a product of 0 and infinity.
         const Pack<double> lower = power<double>(f, p - 1);
-        store<double>(h + i, (f == 0) | (f == infinity<double>) ? f : f * lower);
+        store<double>(h + i, ((f == 0) | (f == infinity<double>)) ? f : f * lower);
         // Where the outer derivative is infinite, at infinity, the inner one is 0, and so is the product.
         store<double>(slope + i, inner == 0 ? inner : p * lower * inner);
     }

@@ -1,5 +1,6 @@
 """Domains given by inequalities between sums of functions of the coordinates."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,11 +27,13 @@ class _ByInequalities(RegionDomain):
 
     nonnegative: bool = False
 
+    @abstractmethod
     def _list(self) -> "tuple[Inequality, ...]":
-        raise NotImplementedError
+        """The inequalities."""
 
+    @abstractmethod
     def _rule(self) -> Rule:
-        raise NotImplementedError
+        """Which of them must hold."""
 
     @property
     def _all_must_hold(self) -> bool:

@@ -1,4 +1,4 @@
-"""The Gaussian, on all of space and truncated to the non-negative orthant."""
+"""The Gaussian, on all of space and truncated to a domain."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     .. math:: \log p(x) = -\tfrac12 x^\top P x + \eta^\top x + \text{const}, \qquad \eta = P\mu
 
     with score function :math:`\psi = \eta - Px` and Hessian trace :math:`-\operatorname{tr} P`. On all of space the
-    estimate equals maximum likelihood for each `covariance_type`. On ``NonNegative()``, with a weight, it is the
-    truncated Gaussian, whose normaliser maximum likelihood cannot compute beyond a few dimensions.
+    estimate equals maximum likelihood for each `covariance_type`. On a domain with a boundary it is the truncated
+    Gaussian, whose normaliser maximum likelihood cannot compute beyond a few dimensions.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     Attributes
     ----------
     mean_ : ndarray of shape (n_features,)
-        The mean; on ``NonNegative()`` that of the Gaussian before truncation.
+        The mean; on a domain with a boundary that of the Gaussian before truncation.
     covariance_, precision_ : ndarray of shape (n_features, n_features)
         The covariance (sums divided by n) and its inverse, for every `covariance_type`.
     theta_ : ndarray of shape (n_params,)
@@ -80,10 +80,11 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     -----
     Where the data span fewer dimensions than there are columns, as with fewer rows than columns or a constant column,
     the precision on all of space does not exist. On all of space the estimate is then the precision on the span of
-    the data (the pseudo-inverse of the covariance), with a warning; on ``NonNegative()`` it is an error.
+    the data (the pseudo-inverse of the covariance), with a warning; on a domain with a boundary it is an error.
 
-    On ``NonNegative()``, :meth:`sample` draws by rejection for "full", and else one coordinate at a time, which rejects
-    nothing.
+    On a domain with a boundary :meth:`sample` draws by rejection, but for "diag" and "spherical" on ``NonNegative()``:
+    there it draws one coordinate at a time, which rejects nothing. Where almost all would be rejected,
+    :func:`scorematch.datasets.sample_truncated_gaussian` goes on by Gibbs sampling.
 
     References
     ----------

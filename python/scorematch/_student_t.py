@@ -1,4 +1,4 @@
-"""The multivariate Student t, on all of space and truncated to the non-negative orthant."""
+"""The multivariate Student t, on all of space and truncated to a domain."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class StudentT(ExactSampler, WholeDataEstimator):
     Attributes
     ----------
     location_ : ndarray of shape (n_features,)
-        The centre :math:`\mu`; on ``NonNegative()`` that of the distribution before truncation.
+        The centre :math:`\mu`; on a domain with a boundary that of the distribution before truncation.
     scale_, precision_ : ndarray of shape (n_features, n_features)
         The scale matrix :math:`\Sigma` and its inverse. The covariance is :math:`\Sigma\,\nu/(\nu-2)` for
         :math:`\nu > 2`.

@@ -60,7 +60,7 @@ class Weight(Shown, ABC):
 
     @property
     def smooth_at_zero(self) -> bool:
-        """Whether the derivative at 0 is finite, as it needs where data lie on the boundary."""
+        """Whether the derivative at 0 is finite."""
         return bool(np.isfinite(self(0.0)[1]))
 
     def fitted(self, phi: NDArray[np.floating], sample_weight: Doubles | None = None) -> Self:

@@ -16,6 +16,7 @@ from scorematch._interaction_solver import (
     MAX_ITER,
     ColumnForm,
     ColumnSolution,
+    auto_multiplier,
     column_form,
     combined,
     fill_diagonal,
@@ -542,8 +543,7 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
     def _multiplier(self, n: int) -> float:
         if self.diagonal_multiplier != "auto":
             return float(self.diagonal_multiplier)
-        noise = 6 * np.log(self._n_coordinates) / n
-        return float(2 - 1 / (1 + 4 * np.e * max(noise, np.sqrt(noise))))
+        return auto_multiplier(n, self._n_coordinates)
 
     def _solve(self, form: ColumnForm, moments: PairwiseMoments) -> ColumnSolution:
         symmetric, max_iter, n_threads = self.combine == "symmetric", int(self.max_iter), self._threads()

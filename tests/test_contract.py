@@ -313,6 +313,142 @@ def test_kernels_on_other_fields(example, field, dtype, level):
     assert_close(our_gradient, gradient, tolerance)
 
 
+# -- Gradients of single samples ------------------------------------------------------------------------------------
+
+compiled = pytest.mark.parametrize(
+    "example", [example for example in EXAMPLES if example.compiled], ids=lambda example: example.name
+)
+
+
+def core_problem(example, X, size=0.05):
+    """What the core's functions of one θ take: (family, θ, X, field), and the origin behind the number of threads."""
+    model = example.model()
+    theta = perturbed(np.asarray(model._compiled_theta(), dtype=np.float64), size)
+    return (model._compiled(), theta, X, model._field(X, None)), model._origin()
+
+
+@functools.cache
+def differentiated_terms(example: Example):
+    """Finite differences of the two terms of every row by the parameters, (n, p) each, in double precision."""
+    (family, theta, X, field), origin = core_problem(example, example.data(N_ROWS))
+
+    def terms(at):
+        results = _core.evaluate(family, at, X, field, ["norm_term", "hessian_term"], 1, origin)
+        return np.stack([results["norm_term"], results["hessian_term"]])
+
+    columns = [slope(lambda t, e=e: terms(theta + t * e), 3e-4) for e in np.eye(len(theta))]
+    return np.stack(columns, axis=-1)
+
+
+@compiled
+def test_gradients_of_samples_are_finite_differences(example, dtype, level):
+    norm, hessian = differentiated_terms(example)
+    (family, theta, X, field), origin = core_problem(example, example.data(N_ROWS).astype(dtype))
+    tolerance = max(1e-8, ROUNDING[dtype])
+    # In a field that is raised to a power the norm term counts so many times, in the objective as in its gradients.
+    for power, there in ((1, field), (1.5, field.raised(1.5))):
+        gradients = _core.loss_gradients(family, theta, X, there, 2, origin)
+        assert gradients.dtype == np.float64
+        assert_close(gradients, power * norm + hessian, tolerance)
+        loss, gradient = _core.Loss(family, X, None, there, 1, origin)(theta)
+        assert_close(gradient, gradients.mean(axis=0), 10 * ROUNDING[dtype])
+        terms = _core.evaluate(family, theta, X, there, ["norm_term", "hessian_term"], 1, origin)
+        rho = terms["norm_term"].astype(np.float64) + terms["hessian_term"]
+        assert abs(loss - rho.mean()) <= ROUNDING[dtype] * np.abs(rho).max()
+    plain = _core.evaluate(family, theta, X, field, ["norm_term", "hessian_term"], 1, origin)
+    assert_close(terms["norm_term"], 1.5 * plain["norm_term"], ROUNDING[dtype])
+    assert_close(terms["hessian_term"], plain["hessian_term"], ROUNDING[dtype])
+
+
+@compiled
+def test_gradient_products_are_those_of_the_gradients(example, dtype, level):
+    (family, theta, X, field), origin = core_problem(example, example.data(N_ROWS).astype(dtype))
+    weight = row_weights(N_ROWS)
+    weight[5] = 0
+    gradients = _core.loss_gradients(family, theta, X, field, 1, origin)
+    for sample_weight in (None, weight):
+        rows = gradients if sample_weight is None else weight[:, None] * gradients
+        total = float(N_ROWS if sample_weight is None else weight.sum())
+        loss, gradient, products = _core.gradient_products(family, theta, X, sample_weight, field, 3, origin)
+        mean_loss, mean_gradient = _core.Loss(family, X, sample_weight, field, 1, origin)(theta)
+        assert loss == pytest.approx(total * mean_loss, rel=ROUNDING[dtype])
+        largest = np.abs(rows).sum(axis=0).max()
+        assert np.abs(gradient - total * mean_gradient).max() <= ROUNDING[dtype] * largest
+        assert_same_bits(products, products.T.copy())
+        assert_close(products, rows.T @ rows, ROUNDING[dtype])
+
+
+@pytest.mark.parametrize(
+    "example", [example for example in FEW_EXAMPLES if example.compiled], ids=lambda example: example.name
+)
+def test_gradient_products_have_the_same_bits_on_any_number_of_threads(example, dtype):
+    X, weight = many_rows(example)
+    (family, theta, X, field), origin = core_problem(example, X.astype(dtype))
+    first, other = (_core.gradient_products(family, theta, X, weight, field, n, origin) for n in (1, 3))
+    for one, another in zip(first, other, strict=True):
+        assert_same_bits(another, one)
+    first, other = (_core.loss_gradients(family, theta, X, field, n, origin) for n in (1, 3))
+    assert_same_bits(other, first)
+
+
+def test_gradient_products_of_many_parameters(dtype, level):
+    """More than go by chunks, and rows for more than one round."""
+    example = next(iter(cases.examples_of(cases.gaussian("full", 24))))
+    (family, theta, X, field), _ = core_problem(example, example.data(5000).astype(dtype), 0.01)
+    weight = row_weights(len(X))
+    rows = weight[:, None] * _core.loss_gradients(family, theta, X, field, 2)
+    mean_loss, mean_gradient = _core.Loss(family, X, weight, field, 2)(theta)
+    first, other = (_core.gradient_products(family, theta, X, weight, field, n) for n in (1, 3))
+    for one, another in zip(first, other, strict=True):
+        assert_same_bits(another, one)
+    loss, gradient, products = first
+    assert loss == pytest.approx(weight.sum() * mean_loss, rel=ROUNDING[dtype])
+    assert np.abs(gradient - weight.sum() * mean_gradient).max() <= ROUNDING[dtype] * np.abs(rows).sum(axis=0).max()
+    assert_close(products, rows.T @ rows, ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("field", ["sphere", "log1p"])
+def test_gradients_of_samples_on_other_fields(field, dtype, level):
+    """A full Gaussian where vᵀ∇ψv enters, and where each coordinate has a weight."""
+    example = next(iter(cases.examples_of(cases.gaussian("full", 3))))
+    X = np.random.default_rng(0).normal(size=(N_ROWS, 3))
+    X = X / np.linalg.norm(X, axis=1, keepdims=True) if field == "sphere" else np.abs(X) + 0.01
+    X = X.astype(dtype)
+    there = _core.Field.sphere() if field == "sphere" else _core.Field.coordinate("log1p")
+    (family, theta, _, _), _ = core_problem(example, X)
+    gradients = _core.loss_gradients(family, theta, X, there, 1)
+    for row in (0, 17, N_ROWS - 1):
+        _, gradient = _core.Loss(family, X[[row]], None, there, 1)(theta)
+        assert_close(gradients[row], gradient, ROUNDING[dtype])
+
+
+def test_gradients_of_samples_about_an_origin(dtype, level):
+    example = next(iter(cases.examples_of(cases.gaussian("full", 3))))
+    (family, theta, X, field), _ = core_problem(example, example.data(N_ROWS).astype(dtype))
+    origin = np.array([256.0, -512.0, 1024.0])
+    about = _core.loss_gradients(family, theta, (X + origin).astype(dtype), field, 1, origin)
+    shifted = ((X + origin).astype(dtype) - origin).astype(dtype)
+    assert_close(about, _core.loss_gradients(family, theta, shifted, field, 1), ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("power", [0.0, -1.0, np.inf, np.nan])
+def test_fields_are_raised_to_positive_powers(power):
+    with pytest.raises(ValueError, match="power must be a positive, finite number; got"):
+        _core.Field.euclidean().raised(power)
+
+
+def test_moments_know_of_no_power():
+    X, one = np.ones((3, 2)), np.zeros(2)
+    raised = _core.Field.coordinate("log1p").raised(2.0)
+    for call in (
+        lambda: _core.weighted_moments(X, None, raised, one, False, 1),
+        lambda: _core.polynomial_moments(X, None, raised, 2, True, one, one + 1, 1),
+        lambda: _core.pairwise_moments(X, None, raised, 1.0, 1.0, True, False, one, 1),
+    ):
+        with pytest.raises(ValueError, match="not raised to a power"):
+            call()
+
+
 def dense_form(model, *data):
     """Γ and g, which a family of many parameters has block by block."""
     form = model.quadratic_form(*data)

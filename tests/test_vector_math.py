@@ -29,12 +29,14 @@ FUNCTIONS = {
     "softplus": lambda x: max(x, mp.zero) + mp.log1p(mp.exp(-abs(x))),
     "sigmoid": lambda x: mp.exp(min(x, mp.zero)) / (1 + mp.exp(-abs(x))),
     "sqrt": mp.sqrt,
+    "inverse_sqrt": lambda x: 1 / mp.sqrt(x),
 }
 DOMAINS = {
     "exp_nonpositive": (-np.inf, 0),
     "log": (0, np.inf),
     "log1p": (-1, np.inf),
     "sqrt": (0, np.inf),
+    "inverse_sqrt": (0, np.inf),
     "power": (0, np.inf),
 }
 EXPONENTS = [0.5, 1, 1.5, 2, 3, -1, -0.5, 0.1, 2.3, -3.25, 17.5]
@@ -120,6 +122,7 @@ SPECIAL_VALUES = {
     "softplus": [nan, 0, ln2, ln2, inf],
     "sigmoid": [nan, 0, 0.5, 0.5, 1],
     "sqrt": [nan, nan, -0.0, 0, inf],
+    "inverse_sqrt": [nan, nan, -inf, inf, 0],
     "abs": [nan, inf, 0, 0, inf],
 }
 

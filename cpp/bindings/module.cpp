@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, module) {
     scorematch::bindings::register_minibatches(module);
     scorematch::bindings::register_solvers(module);
     scorematch::bindings::register_samplers(module);
+    scorematch::bindings::register_stein(module);
     scorematch::bindings::register_domains(module);
     scorematch::bindings::register_machine(module);
 }

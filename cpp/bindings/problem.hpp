@@ -15,9 +15,12 @@ namespace scorematch::bindings {
 class BoundField {
   public:
     BoundField(FieldObject field, index n_samples, index n_features)
-        : field_(std::move(field)), caps_(field_.caps_for(n_features)),
-          spec_{field_.kind, field_.weight, field_.exponent, caps_.empty() ? nullptr : caps_.data(),
-                field_.table_for(n_samples, n_features)} {}
+        : field_(std::move(field)), caps_(field_.caps_for(n_features)), spec_{field_.kind,
+                                                                              field_.weight,
+                                                                              field_.exponent,
+                                                                              caps_.empty() ? nullptr : caps_.data(),
+                                                                              field_.table_for(n_samples, n_features),
+                                                                              field_.power} {}
     BoundField(const BoundField&) = delete;
     BoundField& operator=(const BoundField&) = delete;
     const FieldSpec& spec() const noexcept { return spec_; }
@@ -32,6 +35,11 @@ class BoundField {
 inline const double* as_origin(const std::optional<Vector>& origin, const FieldObject& field, index n_features) {
     if (origin && field.kind != FieldKind::euclidean) throw py::value_error("an origin is for real space alone");
     return as_optional_vector(origin, "origin", n_features);
+}
+
+// Moments are those of the field alone: what a power multiplies is not among them.
+inline void check_not_raised(const FieldObject& field) {
+    if (field.power != 1) throw py::value_error("moments are taken in a field that is not raised to a power");
 }
 
 inline void check_field(const FamilyObject& family, const FieldObject& field) {

@@ -9,6 +9,7 @@ void register_evaluation(pybind11::module_& module);
 void register_minibatches(pybind11::module_& module);
 void register_solvers(pybind11::module_& module);
 void register_samplers(pybind11::module_& module);
+void register_stein(pybind11::module_& module);
 void register_domains(pybind11::module_& module);
 void register_machine(pybind11::module_& module);
 

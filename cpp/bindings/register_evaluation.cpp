@@ -92,6 +92,35 @@ class Loss {
     Problem problem_;
 };
 
+py::array_t<double> loss_gradients(const FamilyObject& family, const Vector& theta, const py::array& x,
+                                   const FieldObject& field, int n_threads, const std::optional<Vector>& origin) {
+    const Problem problem(family, x, std::nullopt, field, n_threads, origin);
+    const double* const parameters = as_vector(theta, "theta", family.n_params);
+    py::array_t<double> gradients({problem.n_samples(), family.n_params});
+    double* const out = gradients.mutable_data();
+    problem.with_its_samples([&]<class T>(const Samples<T>& samples) {
+        const py::gil_scoped_release release;
+        functions<T>().loss_gradients(family.spec(), parameters, samples, problem.field(), out, n_threads);
+    });
+    return gradients;
+}
+
+py::tuple gradient_products(const FamilyObject& family, const Vector& theta, const py::array& x,
+                            const std::optional<Vector>& sample_weight, const FieldObject& field, int n_threads,
+                            const std::optional<Vector>& origin) {
+    const Problem problem(family, x, sample_weight, field, n_threads, origin);
+    const double* const parameters = as_vector(theta, "theta", family.n_params);
+    py::array_t<double> gradient(family.n_params), products({family.n_params, family.n_params});
+    double* const gradient_out = gradient.mutable_data();
+    double* const products_out = products.mutable_data();
+    const double loss = problem.with_its_samples([&]<class T>(const Samples<T>& samples) {
+        const py::gil_scoped_release release;
+        return functions<T>().gradient_products(family.spec(), parameters, samples, problem.sample_weight(),
+                                                problem.field(), gradient_out, products_out, n_threads);
+    });
+    return py::make_tuple(loss, gradient, products);
+}
+
 py::tuple moments(const py::array& x, const std::optional<Vector>& sample_weight, const Vector& shift, bool diagonal,
                   int n_threads) {
     as_thread_count(n_threads);
@@ -114,6 +143,7 @@ py::tuple moments(const py::array& x, const std::optional<Vector>& sample_weight
 py::dict weighted_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                           const Vector& shift, bool diagonal, int n_threads) {
     as_thread_count(n_threads);
+    check_not_raised(field);
     if (!field.has_weights()) throw py::value_error("field must be one with weights of coordinates");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
         const index d = samples.n_features;
@@ -142,6 +172,7 @@ index n_monomials(index n_variables, index degree) {
 py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                              index degree, bool interactions, const Vector& shift, const Vector& scale, int n_threads) {
     as_thread_count(n_threads);
+    check_not_raised(field);
     if (degree < 1) throw py::value_error("degree must be at least 1; got " + std::to_string(degree));
     if (field.kind == FieldKind::sphere) throw py::value_error("there are no polynomial moments on the sphere");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
@@ -169,6 +200,7 @@ py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sa
 py::dict pairwise_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                           double a, double b, bool has_linear, bool on_simplex, const Vector& shift, int n_threads) {
     as_thread_count(n_threads);
+    check_not_raised(field);
     if (!(a >= 0) || !(b >= 0)) throw py::value_error("a and b must not be negative");
     if (field.kind == FieldKind::sphere) throw py::value_error("there are no pairwise moments on the sphere");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
@@ -229,6 +261,12 @@ void register_evaluation(py::module_& module) {
              py::arg("family"), py::arg("X"), py::arg("sample_weight"), py::arg("field"), py::arg("n_threads"),
              py::arg("origin") = py::none())
         .def("__call__", &Loss::operator(), py::arg("theta"));
+    module.def("loss_gradients", &loss_gradients, py::arg("family"), py::arg("theta"), py::arg("X"), py::arg("field"),
+               py::arg("n_threads"), py::arg("origin") = py::none(),
+               "The gradient of the objective of each sample with respect to theta, (n, p).");
+    module.def("gradient_products", &gradient_products, py::arg("family"), py::arg("theta"), py::arg("X"),
+               py::arg("sample_weight"), py::arg("field"), py::arg("n_threads"), py::arg("origin") = py::none(),
+               "Sums over samples of w*rho, of w*g and of w^2*g*g', g the gradient of rho with respect to theta.");
     module.def("moments", &moments, py::arg("X"), py::arg("sample_weight"), py::arg("shift"), py::arg("diagonal"),
                py::arg("n_threads"), "Sums of w*y and w*y*y' with y = x - shift.");
     module.def("weighted_moments", &weighted_moments, py::arg("X"), py::arg("sample_weight"), py::arg("field"),

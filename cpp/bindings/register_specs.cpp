@@ -3,6 +3,8 @@
 
 #include <pybind11/stl.h>
 
+#include <cmath>
+
 #include "arrays.hpp"
 #include "backend_choice.hpp"
 #include "scorematch/levels.hpp"
@@ -79,6 +81,13 @@ FieldObject coordinate_field(const std::string& function, double exponent, std::
     return field;
 }
 
+FieldObject raised(FieldObject field, double power) {
+    if (!(power > 0) || !std::isfinite(power))
+        throw py::value_error("power must be a positive, finite number; got " + std::to_string(power));
+    field.power *= power;
+    return field;
+}
+
 }  // namespace
 
 void register_specs(py::module_& module) {
@@ -94,7 +103,9 @@ void register_specs(py::module_& module) {
         .def_static("tabulated", &tabulated_field, py::arg("a"), py::arg("b"),
                     "a, one for all coordinates or one for each, and b at each sample.")
         .def_static("coordinate", &coordinate_field, py::arg("function"), py::arg("exponent") = 1.0,
-                    py::arg("caps") = std::vector<double>{});
+                    py::arg("caps") = std::vector<double>{})
+        .def("raised", &raised, py::arg("power"),
+             "The field with the norm term times power: the objective of p^power, divided by power.");
     module.def("families", [] {
         py::list names;
         for (const char* const* name = backend().families; *name != nullptr; ++name) names.append(*name);

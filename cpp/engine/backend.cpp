@@ -7,12 +7,14 @@
 #include "scorematch/engine.hpp"
 #include "scorematch/gibbs.hpp"
 #include "scorematch/interaction_kernels.hpp"
+#include "scorematch/kernel_stein.hpp"
 #include "scorematch/minibatches.hpp"
 #include "scorematch/moments.hpp"
 #include "scorematch/pairwise_moments.hpp"
 #include "scorematch/peak.hpp"
 #include "scorematch/polynomial_moments.hpp"
 #include "scorematch/registry.hpp"
+#include "scorematch/sample_gradients.hpp"
 #include "scorematch/weights.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
@@ -68,6 +70,21 @@ double loss_and_gradient(const FamilySpec& spec, const double* theta, const Samp
 }
 
 template <class T>
+void loss_gradients(const FamilySpec& spec, const double* theta, const Samples<T>& samples, const FieldSpec& field,
+                    double* out, int n_threads) {
+    const Owner<Family<T>> family(make_family<T>(spec));
+    loss_gradients(*family, theta, samples, field, out, n_threads);
+}
+
+template <class T>
+double gradient_products(const FamilySpec& spec, const double* theta, const Samples<T>& samples,
+                         const double* sample_weight, const FieldSpec& field, double* gradient, double* products,
+                         int n_threads) {
+    const Owner<Family<T>> family(make_family<T>(spec));
+    return gradient_products(*family, theta, samples, sample_weight, field, gradient, products, n_threads);
+}
+
+template <class T>
 double minibatch_epoch(const FamilySpec& spec, const Samples<T>& samples, const double* sample_weight,
                        const FieldSpec& field, double first_rate, double last_rate, Minibatches& minibatches,
                        int n_threads) {
@@ -81,9 +98,9 @@ double fma_peak() noexcept {
 }
 
 template <class T>
-constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, minibatch_epoch<T>,
-                                 moments<T>,          weighted_moments<T>,  polynomial_moments<T>,
-                                 pairwise_moments<T>, apply_elementwise<T>, fma_peak<T>};
+constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, loss_gradients<T>,    gradient_products<T>,
+                                 minibatch_epoch<T>,  moments<T>,           weighted_moments<T>,  polynomial_moments<T>,
+                                 pairwise_moments<T>, kernel_stein<T>,      apply_elementwise<T>, fma_peak<T>};
 
 }  // namespace
 

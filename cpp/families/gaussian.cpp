@@ -8,6 +8,7 @@
 #include "scorematch/product.hpp"
 #include "scorematch/registry.hpp"
 #include "scorematch/separable.hpp"
+#include "scorematch/symmetric_rows.hpp"
 
 #include <cstring>
 
@@ -72,9 +73,28 @@ class FullGaussian final : public Density<T> {
             diagonal_sums[j] += sum_row<T>(cotangents.curvature[trace ? 0 : j], tile.lanes);
         }
         if (!results.direction) return;
-        for (index j = 0; j < d_; ++j)
-            product_row<T>(cotangents.directional, results.direction[j], tile.lanes, workspace[j]);
+        scale_directions(tile, results, cotangents, workspace);
         accumulate_outer<T>(workspace, d_, results.direction, d_, tile.lanes, sums, d_);
+    }
+
+    bool has_gradient_rows() const noexcept override { return true; }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        subtract_symmetric<false, T>(cotangents.score, tile.x, d_, tile.lanes, out);
+        if (results.direction) {
+            scale_directions(tile, results, cotangents, workspace);
+            subtract_symmetric<true, T>(workspace, results.direction, d_, tile.lanes, out);
+        }
+        const bool trace = results.asked == Curvature::trace;
+        const Rows<T> linear = out.from(triangle(d_));
+        for (index j = 0; j < d_; ++j) {
+            T* const diagonal = out[triangle_row(d_, j)];
+            const T* const curvature = cotangents.curvature[trace ? 0 : j];
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                store<T>(diagonal + l, load(diagonal + l) - load(curvature + l));
+                store<T>(linear[j] + l, load(cotangents.score[j] + l));
+            }
+        }
     }
 
     void gradient(const double* sums, double* out) const override {
@@ -88,6 +108,12 @@ class FullGaussian final : public Density<T> {
     }
 
   private:
+    // e v, e the cotangent of vᵀ∇ψv.
+    void scale_directions(const Tile<T>& tile, const Derivatives<T>& results, const Cotangents<T>& cotangents,
+                          Rows<T> out) const noexcept {
+        for (index j = 0; j < d_; ++j) product_row<T>(cotangents.directional, results.direction[j], tile.lanes, out[j]);
+    }
+
     index d_;
     Buffer<double> precision_;
     Buffer<T> bias_;  // η
@@ -122,6 +148,19 @@ class SphericalGaussian final : public Separable<T, DiagonalTerm> {
         for (index j = 0; j < d; ++j) {
             out[0] += sums[j];
             out[1 + j] = sums[d + j];
+        }
+    }
+
+    void gradient_rows(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        fill_row<T>(0, tile.lanes, out[0]);
+        for (index j = 0; j < this->n_features(); ++j) {
+            const auto way = this->way_back(tile, results, cotangents, j);
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const auto share = way(l);
+                store<T>(out[0] + l, load(out[0] + l) + share.of[0]);
+                store<T>(out[1 + j] + l, share.of[1]);
+            }
         }
     }
 

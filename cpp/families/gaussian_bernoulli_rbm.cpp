@@ -31,17 +31,21 @@ class GaussianBernoulliRBM : public ComponentsModel {
         for (index k = 0; k < m_; ++k) out.offsets[k] = offsets[k];
         for (index j = 0; j < d_; ++j) out.centre[j] = centre[j];
     }
-    void pull_back(const ExpertParameters& at, const ExpertParameters& by, double* gradient) const {
-        double by_log_precision = at.precision * by.precision;
-        for (index i = 0; i < m_ * d_; ++i) {
-            gradient[i] = at.precision * by.filters[i];
-            by_log_precision += at.filters[i] * by.filters[i];
+    template <class Number, class By, class Out>
+    void pull_back(const ExpertParametersOf<Number>& at, const By& by, Out gradient) const {
+        auto by_log_precision = at.precision * by.precision();
+        for (index k = 0; k < m_; ++k) {
+            const auto by_filter = by.filter(k);
+            for (index j = 0; j < d_; ++j) {
+                const auto by_entry = by_filter[j];
+                gradient[k * d_ + j] = at.precision * by_entry;
+                by_log_precision += at.filters[k * d_ + j] * by_entry;
+            }
         }
-        double* const offsets = gradient + m_ * d_;
-        double* const centre = offsets + m_;
-        for (index k = 0; k < m_; ++k) offsets[k] = by.offsets[k];
-        for (index j = 0; j < d_; ++j) centre[j] = by.centre[j];
-        if (!is_given()) centre[d_] = -by_log_precision;
+        const index offsets = m_ * d_, centre = offsets + m_;
+        for (index k = 0; k < m_; ++k) gradient[offsets + k] = by.offset(k);
+        for (index j = 0; j < d_; ++j) gradient[centre + j] = by.centre(j);
+        if (!is_given()) gradient[centre + d_] = -by_log_precision;
     }
 
     template <class T>

@@ -17,6 +17,7 @@
 // A tile goes through the elementwise passes in strips that stay in the first-level cache, and through the sums of
 // outer products, which want long rows, as a whole.
 #include "scorematch/buffer.hpp"
+#include "scorematch/cholesky_rows.hpp"
 #include "scorematch/lanes.hpp"
 #include "scorematch/product.hpp"
 #include "scorematch/registry.hpp"
@@ -142,13 +143,36 @@ class GaussianMixture final : public Density<T> {
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
         const MixtureRows<T> rows = rows_of(tile, workspace);
-        Pullback back{results.score, cotangents.score, cotangents.curvature};
-        if (results.asked == Curvature::trace) {
-            back.c.stride = 0;  // one row, the same for all coordinates
-            go_back<Way::general>(rows, back, sums);
-        } else {
-            go_back<Way::by_coordinate>(rows, back, sums);
-        }
+        with_way(results, cotangents, [&]<Way way>(const Pullback& back) {
+            for_each_strip(rows, [&](const MixtureRows<T>& strip, index first) {
+                project<way>(strip, back.from(first));
+                share_out<way>(strip, back.from(first));
+                pull<way>(strip, back.from(first));
+            });
+            add_up<way>(rows, back, sums);
+        });
+    }
+
+    // a_k, r_k c and λ_k are a, e and λ of cholesky_rows.hpp.
+    bool has_gradient_rows() const noexcept override { return true; }
+    void prepare_gradient_rows(Curvature asked) override {
+        if (!diagonal)
+            chain_ = Owner<CholeskyRows<T>>(new CholeskyRows<T>(parameters_.matrices(), asked, /*normalised=*/true));
+    }
+    index gradient_workspace_rows() const noexcept override {
+        return workspace_rows() + (diagonal ? 0 : d_ + chain_->scratch_rows());
+    }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        const Rows<T> scratch = workspace.from(workspace_rows());
+        with_way(results, cotangents, [&]<Way way>(const Pullback& back) {
+            for_each_strip(rows_of(tile, workspace), [&](const MixtureRows<T>& strip, index first) {
+                project<way>(strip, back.from(first));
+                share_out<way>(strip, back.from(first));
+                for (index k = 0; k < n_components_; ++k)
+                    chain(strip, back.from(first), k, lanes_from(scratch, first), lanes_from(out, first));
+            });
+        });
     }
 
     // u = wψ and c = w: no rows but the family's own are needed, and a strip goes there and back.
@@ -167,7 +191,9 @@ class GaussianMixture final : public Density<T> {
                 store<T>(norm_term + first + l, T(0.5) * norm);
             }
             spread<Way::euclidean>(strip, strip.score, hessian_term + first);
-            if (sums != nullptr) pull<Way::euclidean>(strip, back.from(first));
+            if (sums == nullptr) return;
+            share_out<Way::euclidean>(strip, back.from(first));
+            pull<Way::euclidean>(strip, back.from(first));
         });
         if (sums != nullptr) add_up<Way::euclidean>(rows, back, sums);
     }
@@ -187,6 +213,18 @@ class GaussianMixture final : public Density<T> {
             return {lanes_from(score, lane), lanes_from(u, lane), lanes_from(c, lane)};
         }
     };
+
+    // body<way>(back) with what a family is given to go back from.
+    template <class Body>
+    static void with_way(const Derivatives<T>& results, const Cotangents<T>& cotangents, const Body& body) noexcept {
+        Pullback back{results.score, cotangents.score, cotangents.curvature};
+        if (results.asked == Curvature::trace) {
+            back.c.stride = 0;  // one row, the same for all coordinates
+            body.template operator()<Way::general>(back);
+        } else {
+            body.template operator()<Way::by_coordinate>(back);
+        }
+    }
 
     void gradient_full(const double* sums, double* out) const {
         const index d = d_, n_components = n_components_;
@@ -268,14 +306,18 @@ class GaussianMixture final : public Density<T> {
         double* const mean_gradient = out + n_components - 1;
         const double* const coordinates = sums + curvature_sums();
         const double* const traces = coordinates + n_components * d;
-        Buffer<double> h(d);
+        double* const variance_gradient = out + parameters_.first_covariance_param();
         for (index k = 0; k < n_components; ++k) {
             const double* const block = sums + k * (3 * d + 1);
+            if (parameters_.has_one_variance()) variance_gradient[k] = 0;
             for (index j = 0; j < d; ++j) {
+                const auto slope = parameters_.variance_slope(k, j);
+                const double h = block[d + j] + coordinates[k * d + j] + traces[k];
+                const double by_variance = slope.by_h * h + slope.by_half_share * block[3 * d];
                 mean_gradient[k * d + j] = parameters_.precision(k, j, j) * (block[j] + block[2 * d + j]);
-                h[j] = block[d + j] + coordinates[k * d + j] + traces[k];
+                if (parameters_.has_one_variance()) variance_gradient[k] += by_variance;
+                else variance_gradient[k * d + j] = by_variance;
             }
-            parameters_.variance_gradient(k, h.data(), block[3 * d], out);
             if (k < n_components - 1) out[k] = 2 * block[3 * d];
         }
     }
@@ -500,15 +542,6 @@ class GaussianMixture final : public Density<T> {
         }
     }
 
-    template <Way way>
-    void go_back(const MixtureRows<T>& rows, const Pullback& back, double* sums) const noexcept {
-        for_each_strip(rows, [&](const MixtureRows<T>& strip, index first) {
-            project<way>(strip, back.from(first));
-            pull<way>(strip, back.from(first));
-        });
-        add_up<way>(rows, back, sums);
-    }
-
     // m_k
     template <Way way>
     void project(const MixtureRows<T>& strip, const Pullback& back) const noexcept {
@@ -534,9 +567,9 @@ class GaussianMixture final : public Density<T> {
         });
     }
 
-    // From m_k to λ_k and, where sums of products of whole rows follow, to a_k.
+    // From m_k to λ_k.
     template <Way way>
-    void pull(const MixtureRows<T>& strip, const Pullback& back) const noexcept {
+    void share_out(const MixtureRows<T>& strip, const Pullback& back) const noexcept {
         for (index l = 0; l < strip.lanes; l += width) {
             Pack<T> mean{}, half = broadcast(T(0.5));
             if (way == Way::euclidean) half *= load(back.c[0] + l);
@@ -547,6 +580,11 @@ class GaussianMixture final : public Density<T> {
                 store<T>(share, half * load(strip.responsibility[k] + l) * (load(share) - mean));
             }
         }
+    }
+
+    // Where sums of products of whole rows follow, what they are taken of.
+    template <Way way>
+    void pull(const MixtureRows<T>& strip, const Pullback& back) const noexcept {
         if constexpr (full)
             for_each_block<2, 2, T>(n_components_, strip.lanes,
                                     [&]<int B, int N>(index k, index l) { pull_block<B, N, way>(strip, back, k, l); });
@@ -625,6 +663,75 @@ class GaussianMixture final : public Density<T> {
                 store<T>(strip.centred[j + b] + lane, centred[b][n]);
             }
         }
+    }
+
+    // body(n, j, pull) for N packs from l on and all coordinates j.
+    struct Pull {
+        Pack<T> a, delta, e, lambda;
+    };
+    template <int N, class Body>
+    void for_each_pull(const MixtureRows<T>& strip, const Pullback& back, index k, index l,
+                       const Body& body) const noexcept {
+        const T* const __restrict mean = mean_.data() + k * d_;
+        Pack<T> responsibility[N], share[N];
+        SCOREMATCH_UNROLL
+        for (int n = 0; n < N; ++n) {
+            responsibility[n] = load(strip.responsibility[k] + l + n * width);
+            share[n] = load(strip.share[k] + l + n * width);
+        }
+        for_each_difference<1, N>(strip, back.score, k, l, [&](int, int n, index j, Pack<T>, Pack<T> difference) {
+            const index lane = l + n * width;
+            const Pack<T> r = responsibility[n], e = r * load(back.c[j] + lane);
+            const Pack<T> delta = load(strip.x[j] + lane) - mean[j];
+            const Pack<T> a = r * load(back.u[j] + lane) + 2 * e * difference + share[n] * delta;
+            body(n, j, Pull{a, delta, e, share[n]});
+        });
+    }
+
+    // One component's rows of θ.
+    void chain(const MixtureRows<T>& strip, const Pullback& back, index k, Rows<T> scratch,
+               Rows<T> out) const noexcept {
+        if (k < n_components_ - 1) scale_row<T>(2, strip.share[k], strip.lanes, out[k]);
+        const Rows<T> mean = out.from(n_components_ - 1 + k * d_);
+        const Rows<T> covariances = out.from(parameters_.first_covariance_param());
+        if constexpr (diagonal) chain_variances(strip, back, k, mean, covariances);
+        else chain_matrix(strip, back, k, scratch, mean, covariances);
+    }
+
+    void chain_variances(const MixtureRows<T>& strip, const Pullback& back, index k, Rows<T> mean,
+                         Rows<T> covariances) const noexcept {
+        const bool one = parameters_.has_one_variance();
+        for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
+            for_each_pull<N>(strip, back, k, l, [&](int n, index j, Pull pull) {
+                const index lane = l + n * width;
+                const auto slope = parameters_.variance_slope(k, j);
+                Pack<T> by_variance = static_cast<T>(slope.by_h) * (pull.a * pull.delta + pull.e) +
+                                      static_cast<T>(slope.by_half_share) * pull.lambda;
+                T* const place = covariances[one ? k : k * d_ + j] + lane;
+                if (one && j > 0) by_variance += load(place);
+                store<T>(place, by_variance);
+                store<T>(mean[j] + lane, precision_diagonal_[k * d_ + j] * (pull.a + pull.lambda * pull.delta));
+            });
+        });
+    }
+
+    // What several components do to a matrix that they share is added up.
+    void chain_matrix(const MixtureRows<T>& strip, const Pullback& back, index k, Rows<T> scratch, Rows<T> mean,
+                      Rows<T> covariances) const noexcept {
+        const Rows<T> deltas = scratch;
+        const auto chained = chain_->scratch_of(scratch.from(d_));
+        for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
+            for_each_pull<N>(strip, back, k, l, [&](int n, index j, Pull pull) {
+                store<T>(chained.a[j] + l + n * width, pull.a);
+                store<T>(deltas[j] + l + n * width, pull.delta);
+            });
+        });
+        for (index j = 0; j < chain_->n_e(); ++j)
+            product_row<T>(strip.responsibility[k], back.c[j], strip.lanes, chained.e[j]);
+        scale_row<T>(1, strip.share[k], strip.lanes, chained.lambda[0]);
+        const index matrix = parameters_.matrix_of(k);
+        chain_->chain(matrix, strip.lanes, deltas, chained, tied && k > 0 ? Start::out : Start::zero, mean,
+                      covariances.from(matrix * d_ * (d_ + 1) / 2));
     }
 
     // The tile's share of all sums.
@@ -735,6 +842,7 @@ class GaussianMixture final : public Density<T> {
     Buffer<T> mean_, factor_, precision_diagonal_;
     Buffer<T> constant_, trace_;
     PackedMatrix<T> precision_;
+    Owner<CholeskyRows<T>> chain_;  // full and tied, for gradient_rows
 };
 
 template <class T>

@@ -79,9 +79,10 @@ class IcaModel : public ComponentsModel, public G {
         ComponentsModel::read(theta, out);
         for (index k = 0; k < m_; ++k) out.coefficients[k] = estimated ? theta[m_ * d_ + k] : given_[k];
     }
-    void pull_back(const ExpertParameters& at, const ExpertParameters& by, double* gradient) const {
+    template <class Number, class By, class Out>
+    void pull_back(const ExpertParametersOf<Number>& at, const By& by, Out gradient) const {
         ComponentsModel::pull_back(at, by, gradient);
-        for (index k = 0; estimated && k < m_; ++k) gradient[m_ * d_ + k] = by.coefficients[k];
+        for (index k = 0; estimated && k < m_; ++k) gradient[m_ * d_ + k] = by.coefficient(k);
     }
     template <class T>
     static Pack<T> second(Slope<T> s) {

@@ -11,6 +11,7 @@
 #include "scorematch/pairwise_powers.hpp"
 #include "scorematch/product.hpp"
 #include "scorematch/registry.hpp"
+#include "scorematch/symmetric_rows.hpp"
 
 #include <cstring>
 
@@ -23,7 +24,7 @@ struct PairwiseShape {
     bool has_linear, on_simplex;
 
     index n_free() const noexcept { return on_simplex ? n_coordinates - 1 : n_coordinates; }
-    index n_pairs() const noexcept { return n_coordinates * (n_coordinates + 1) / 2; }
+    index n_pairs() const noexcept { return triangle(n_coordinates); }
 };
 
 // Sums: Σ t uᵀ, then of each coordinate those of K_jj and η_j, then on the simplex those of the K_jd.
@@ -94,29 +95,34 @@ class PairwiseInteraction final : public Density<T> {
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
         const Places at = places(workspace);
-        const bool trace = results.asked == Curvature::trace;
         double* const diagonal_sums = sums + d_ * d_;
         double* const linear_sums = diagonal_sums + d_;
         double* const last_sums = linear_sums + d_;
-        const index n_free = shape_.n_free(), last = d_ - 1;
-        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-            // Of ∂_d f and ∂_d² f, which all free coordinates share.
-            Pack<T> end_score{}, end_curvature{};
-            for (index j = 0; j < n_free; ++j) {
-                const Pack<T> score = load(cotangents.score[j] + l);
-                const Pack<T> curvature = load(cotangents.curvature[trace ? 0 : j] + l);
-                back(at, j, l, score, curvature);
-                end_score -= score;
-                end_curvature += curvature;
-                if (shape_.on_simplex)
-                    store<T>(at.spare[j] + l, curvature * load(at.u.first[j] + l) * load(at.u.first[last] + l));
-            }
-            if (shape_.on_simplex) back(at, last, l, end_score, end_curvature);
-        }
+        back(at, tile.lanes, results, cotangents);
         accumulate_outer<T>(at.t, d_, at.u.value, d_, tile.lanes, sums, d_);
         add_row_sums<T>(at.of_diagonal, d_, tile.lanes, diagonal_sums);
         if (shape_.has_linear) add_row_sums<T>(at.v.first, d_, tile.lanes, linear_sums);
-        if (shape_.on_simplex) add_row_sums<T>(at.spare, n_free, tile.lanes, last_sums);
+        if (shape_.on_simplex) add_row_sums<T>(at.spare, shape_.n_free(), tile.lanes, last_sums);
+    }
+
+    bool has_gradient_rows() const noexcept override { return true; }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        const Places at = places(workspace);
+        back(at, tile.lanes, results, cotangents);
+        subtract_symmetric<false, T>(at.t, at.u.value, d_, tile.lanes, out);
+        const T factor = static_cast<T>(slope_factor());
+        const Rows<T> linear = out.from(shape_.n_pairs());
+        for (index j = 0; j < d_; ++j) {
+            T* const diagonal = out[triangle_row(d_, j)];
+            T* const last = diagonal + (d_ - 1 - j) * out.stride;
+            const bool has_last = shape_.on_simplex && j < d_ - 1;
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                store<T>(diagonal + l, load(diagonal + l) - factor * load(at.of_diagonal[j] + l));
+                if (has_last) store<T>(last + l, load(last + l) + 2 * factor * load(at.spare[j] + l));
+                if (shape_.has_linear) store<T>(linear[j] + l, load(at.v.first[j] + l));
+            }
+        }
     }
 
     void gradient(const double* sums, double* out) const override {
@@ -184,6 +190,27 @@ class PairwiseInteraction final : public Density<T> {
             out.second += linear_[j] * load(at.v.second[j] + l);
         }
         return out;
+    }
+
+    // From the cotangents of ψ and ∇ψ to those of −Ku, of the K_jj, of η and, on the simplex, of the K_jd.
+    void back(const Places& at, index lanes, const Derivatives<T>& results,
+              const Cotangents<T>& cotangents) const noexcept {
+        const bool trace = results.asked == Curvature::trace;
+        const index n_free = shape_.n_free(), last = d_ - 1;
+        for (index l = 0; l < lanes; l += pack_size<T>) {
+            // Of ∂_d f and ∂_d² f, which all free coordinates share.
+            Pack<T> end_score{}, end_curvature{};
+            for (index j = 0; j < n_free; ++j) {
+                const Pack<T> score = load(cotangents.score[j] + l);
+                const Pack<T> curvature = load(cotangents.curvature[trace ? 0 : j] + l);
+                back(at, j, l, score, curvature);
+                end_score -= score;
+                end_curvature += curvature;
+                if (shape_.on_simplex)
+                    store<T>(at.spare[j] + l, curvature * load(at.u.first[j] + l) * load(at.u.first[last] + l));
+            }
+            if (shape_.on_simplex) back(at, last, l, end_score, end_curvature);
+        }
     }
 
     // From the cotangents of ∂_j f and ∂_j² f to those of −(Ku)_j, of K_jj and of η_j.

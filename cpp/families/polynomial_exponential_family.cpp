@@ -132,6 +132,21 @@ class Polynomial final : public Density<T> {
         else accumulate(cotangents.curvature, 1, workspace, n_curvature_, tile.lanes, curvature + d_ * n_curvature_);
     }
 
+    bool has_gradient_rows() const noexcept override { return true; }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        for (index i = 0; i < monomials_.count() - 1; ++i) fill_row<T>(0, tile.lanes, out[i]);
+        const bool trace = results.asked == Curvature::trace;
+        for (index j = 0; j < d_; ++j) {
+            const T* const e = cotangents.curvature[trace ? 0 : j];
+            for (index b = 0; b < n_slope_; ++b)
+                add_multiple(slope_factor(b, j), cotangents.score[j], workspace, b, tile.lanes,
+                             out[products_.product(b, j) - 1]);
+            for (index b = 0; b < n_curvature_; ++b)
+                add_multiple(curvature_factor(b, j), e, workspace, b, tile.lanes, out[twice(b, j) - 1]);
+        }
+    }
+
     void gradient(const double* sums, double* out) const override {
         for (index i = 0; i < monomials_.count() - 1; ++i) out[i] = 0;  // the constant, number 0, has no place in θ
         const double* const curvature = sums + d_ * n_slope_;
@@ -159,6 +174,17 @@ class Polynomial final : public Density<T> {
         for (index j = 0; j < d_; ++j) frame_.coordinate(tile, j, rows[j]);
         multiply_out<T>(monomials_, monomials_.degree() - 1, tile.lanes, rows);
         return rows;
+    }
+
+    // out += factor · a m_b
+    static void add_multiple(double factor, const T* a, Rows<const T> monomials, index b, index lanes,
+                             T* out) noexcept {
+        const T f = static_cast<T>(factor);
+        if (b == 0)
+            for (index l = 0; l < lanes; l += pack_size<T>) store<T>(out + l, load(out + l) + f * load(a + l));
+        else
+            for (index l = 0; l < lanes; l += pack_size<T>)
+                store<T>(out + l, load(out + l) + f * load(a + l) * load(monomials[b - 1] + l));
     }
 
     // sums[i, b] += Σ a_i m_b for the first n monomials, the constant among them.
@@ -239,6 +265,26 @@ class Powers final : public Density<T> {
                 sums[(k - 1) * d_ + j] += total;
                 for (index l = 0; l < tile.lanes; l += pack_size<T>) store<T>(lower + l, load(power + l));
                 product_row<T>(lower, workspace[j], tile.lanes, power);
+            }
+        }
+    }
+
+    bool has_gradient_rows() const noexcept override { return true; }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        for (index j = 0; j < d_; ++j) {
+            const T* const u = cotangents.score[j];
+            const T* const e = cotangents.curvature[results.asked == Curvature::trace ? 0 : j];
+            const T inverse = static_cast<T>(frame_.inverse(j));
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Pack<T> y = load(workspace[j] + l);
+                Pack<T> power = broadcast(T(1)), lower{};
+                for (index k = 1; k <= degree_; ++k) {
+                    const Pack<T> second = static_cast<T>(k - 1) * inverse * load(e + l) * lower;
+                    store<T>(out[(k - 1) * d_ + j] + l, static_cast<T>(k) * inverse * (load(u + l) * power + second));
+                    lower = power;
+                    power *= y;
+                }
             }
         }
     }

@@ -21,9 +21,10 @@ class ProductOfStudentT : public ComponentsModel {
         ComponentsModel::read(theta, out);
         for (index k = 0; k < m_; ++k) out.coefficients[k] = __builtin_exp(theta[m_ * d_ + k]);
     }
-    void pull_back(const ExpertParameters& at, const ExpertParameters& by, double* gradient) const {
+    template <class Number, class By, class Out>
+    void pull_back(const ExpertParametersOf<Number>& at, const By& by, Out gradient) const {
         ComponentsModel::pull_back(at, by, gradient);
-        for (index k = 0; k < m_; ++k) gradient[m_ * d_ + k] = at.coefficients[k] * by.coefficients[k];
+        for (index k = 0; k < m_; ++k) gradient[m_ * d_ + k] = at.coefficients[k] * by.coefficient(k);
     }
 
     template <class T>

@@ -20,6 +20,7 @@
 // beyond the largest number has ω = 0, as it should be, and products of that with infinity are given their limits.
 #include "scorematch/buffer.hpp"
 #include "scorematch/cholesky.hpp"
+#include "scorematch/cholesky_rows.hpp"
 #include "scorematch/lanes.hpp"
 #include "scorematch/product.hpp"
 #include "scorematch/registry.hpp"
@@ -35,7 +36,7 @@ struct StudentRows {
     Rows<const T> delta;     // (d) δ
     Rows<T> solved;          // (d) s, then a + bδ
     Rows<T> slope;           // (1) b; follows on `solved`
-    Rows<T> q, norm, omega;  // (1) each; ‖s‖² is `norm`
+    Rows<T> q, norm, omega;  // (1) each; `norm` is ‖s‖², then a sample's share of λ∂J/∂ν
     Ahead<T> ahead;
 
     StudentRows strip(index lane, index count) const noexcept {
@@ -110,14 +111,34 @@ class StudentT final : public Density<T> {
         double* const curvature_sums = sums + end_of_products() + d_ + (diagonal ? 0 : d_);
         for (index j = 0; j < (diagonal ? d_ : 1); ++j)
             curvature_sums[j] += dot_rows<T>(rows.omega[0], cotangents.curvature[j], rows.lanes);
-        Pack<T> by_df{};
         for_each_strip(rows, [&](const StudentRows<T>& strip, index first) {
-            const Rows<const T> u = lanes_from(cotangents.score, first), c = lanes_from(cotangents.curvature, first);
-            if (diagonal) pull<Curvature::diagonal>(strip, u, c, by_df);
-            else pull<Curvature::trace>(strip, u, c, by_df);
+            pull_from(strip, first, results.asked, cotangents);
         });
-        sums[n_sums() - 1] += static_cast<double>(sum_lanes<T>(by_df));
+        sums[n_sums() - 1] += sum_row<T>(rows.norm[0], rows.lanes);
         add_up(rows, sums);
+    }
+
+    // In the symbols of cholesky_rows.hpp a is −(a + bδ), λ is −b and e is ωc.
+    bool has_gradient_rows() const noexcept override { return true; }
+    void prepare_gradient_rows(Curvature asked) override {
+        chain_ = Owner<CholeskyRows<T>>(new CholeskyRows<T>(scale_, asked, /*normalised=*/false));
+    }
+    index gradient_workspace_rows() const noexcept override { return workspace_rows() + chain_->scratch_rows(); }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        const Rows<T> scratch = workspace.from(workspace_rows());
+        for_each_strip(rows_of(tile, workspace), [&](const StudentRows<T>& strip, index first) {
+            pull_from(strip, first, results.asked, cotangents);
+            const auto chained = chain_->scratch_of(lanes_from(scratch, first));
+            const Rows<const T> c = lanes_from(cotangents.curvature, first);
+            const Rows<T> by = lanes_from(out, first), by_factor = by.from(d_);
+            for (index j = 0; j < d_; ++j) scale_row<T>(-1, strip.solved[j], strip.lanes, chained.a[j]);
+            for (index j = 0; j < chain_->n_e(); ++j) product_row<T>(strip.omega[0], c[j], strip.lanes, chained.e[j]);
+            scale_row<T>(-1, strip.slope[0], strip.lanes, chained.lambda[0]);
+            chain_->chain(0, strip.lanes, strip.delta, chained, Start::zero, by, by_factor);
+            if (estimates_df_)
+                scale_row<T>(static_cast<T>(df_ / lambda_), strip.norm[0], strip.lanes, by[end_of_scale()]);
+        });
     }
 
     bool has_euclidean_shortcut() const noexcept override { return true; }
@@ -157,7 +178,7 @@ class StudentT final : public Density<T> {
         make_symmetric(h, d);
         multiply_vector(scale_.precision(0), step.data(), d, out);
         scale_.gradient(0, h, matrices[1], 0, out + d);
-        if (estimates_df_) out[d + d * (d + 1) / 2] = df_ / lambda_ * sums[n_sums() - 1];
+        if (estimates_df_) out[end_of_scale()] = df_ / lambda_ * sums[n_sums() - 1];
     }
 
   private:
@@ -170,6 +191,7 @@ class StudentT final : public Density<T> {
     };
 
     index end_of_products() const noexcept { return d_ * (d_ + 1); }
+    index end_of_scale() const noexcept { return d_ + d_ * (d_ + 1) / 2; }  // in θ
 
     StudentRows<T> rows_of(const Tile<T>& tile, Rows<T> workspace) const noexcept {
         const Rows<T> slope = workspace.from(d_);
@@ -186,16 +208,10 @@ class StudentT final : public Density<T> {
             body(rows.strip(lane, rows.lanes - lane < longest ? rows.lanes - lane : longest), lane);
     }
 
-    // body<N>(l) for N packs of lanes at a time.
-    template <class Body>
-    static void for_each_packs(index lanes, const Body& body) noexcept {
-        for_each_block<1, 4, T>(1, lanes, [&]<int B, int N>(index, index l) { body.template operator()<N>(l); });
-    }
-
     // s, q, ‖s‖², ω
     void solve(const StudentRows<T>& strip) const noexcept {
         multiply<T>(packed_precision_, strip.delta, strip.lanes, strip.solved);
-        for_each_packs(strip.lanes, [&]<int N>(index l) {
+        for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
             strip.ahead.ask(l, N * width);
             Pack<T> q[N] = {}, norm[N] = {};
             for (index j = 0; j < d_; ++j) {
@@ -238,7 +254,7 @@ class StudentT final : public Density<T> {
     template <Curvature asked>
     void derive(const StudentRows<T>& strip, Rows<T> score, Rows<T> curvature) const noexcept {
         const T twice = 2 * inverse_lambda_;
-        for_each_packs(strip.lanes, [&]<int N>(index l) {
+        for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
             Pack<T> omega[N], total[N];
             SCOREMATCH_UNROLL
             for (int n = 0; n < N; ++n) {
@@ -261,12 +277,18 @@ class StudentT final : public Density<T> {
         });
     }
 
-    // a + bδ in place of s, b, and λ∂J/∂ν.
+    // a + bδ in place of s, b, and λ∂J/∂ν in place of ‖s‖².
+    void pull_from(const StudentRows<T>& strip, index first, Curvature asked,
+                   const Cotangents<T>& cotangents) const noexcept {
+        const Rows<const T> u = lanes_from(cotangents.score, first), c = lanes_from(cotangents.curvature, first);
+        if (asked == Curvature::diagonal) pull<Curvature::diagonal>(strip, u, c);
+        else pull<Curvature::trace>(strip, u, c);
+    }
     template <Curvature asked>
-    void pull(const StudentRows<T>& strip, Rows<const T> u, Rows<const T> c, Pack<T>& by_df) const noexcept {
+    void pull(const StudentRows<T>& strip, Rows<const T> u, Rows<const T> c) const noexcept {
         constexpr bool by_coordinate = asked == Curvature::diagonal;
         const T fourfold = 4 * inverse_lambda_;
-        for_each_packs(strip.lanes, [&]<int N>(index l) {
+        for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
             Pack<T> us[N] = {}, cp[N] = {}, css[N] = {};
             for (index j = 0; j < d_; ++j) {
                 SCOREMATCH_UNROLL
@@ -287,7 +309,7 @@ class StudentT final : public Density<T> {
                 const Pack<T> linear = omega[n] * (us[n] + cp[n]);
                 by_s[n] = fourfold * omega[n] * omega[n];
                 b[n] = inverse_lambda_ * omega[n] * (linear - fourfold * squares);
-                by_df += slope_in_df(load(strip.q[0] + lane), omega[n], squares, linear);
+                store<T>(strip.norm[0] + lane, slope_in_df(load(strip.q[0] + lane), omega[n], squares, linear));
                 store<T>(strip.slope[0] + lane, b[n]);
             }
             for (index j = 0; j < d_; ++j) {
@@ -323,7 +345,7 @@ class StudentT final : public Density<T> {
     // There, and if asked for back: a + bδ in place of s, and b.
     template <bool back>
     void go(const StudentRows<T>& strip, index first, EuclideanWay& way) const noexcept {
-        for_each_packs(strip.lanes, [&]<int N>(index l) {
+        for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
             EuclideanPull pulls[N];
             SCOREMATCH_UNROLL
             for (int n = 0; n < N; ++n) {
@@ -405,6 +427,7 @@ class StudentT final : public Density<T> {
     Buffer<T> precision_, precision_diagonal_;
     T trace_, inverse_lambda_;
     PackedMatrix<T> packed_precision_;
+    Owner<CholeskyRows<T>> chain_;  // for gradient_rows
 };
 
 // df constant and given, or its logarithm the last entry of θ.

@@ -1,10 +1,12 @@
 // The engine at the level this file is compiled for: how samples are cut up and turned to lanes, the parallel loop, the
 // objective's derivatives, and the sums. Two densities of the test's own stand in for the families: one whose results
 // are whatever the test says, and one simple enough to be worked out by a plain loop.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "check.hpp"
 #include "scorematch/engine.hpp"
 #include "scorematch/moments.hpp"
+#include "scorematch/sample_gradients.hpp"
 #include "this_level.hpp"
 
 namespace scorematch {
@@ -255,6 +258,9 @@ const FieldSpec fields[] = {
     {FieldKind::coordinate, WeightFunction::min_power, 2.0, caps},
     {FieldKind::coordinate, WeightFunction::log1p, 1.0, nullptr},
     {FieldKind::coordinate, WeightFunction::mcp, 1.5, caps},
+    {FieldKind::euclidean, WeightFunction::power, 1.0, nullptr, {}, 1.5},
+    {FieldKind::sphere, WeightFunction::power, 1.0, nullptr, {}, 0.5},
+    {FieldKind::coordinate, WeightFunction::log1p, 1.0, nullptr, {}, 2.0},
 };
 
 // Samples on the field's domain: positive, and of length one on the sphere.
@@ -317,11 +323,11 @@ void test_objective(const FieldSpec& spec) {
             const std::size_t k = static_cast<std::size_t>(j);
             const double psi = static_cast<double>(density.results[density.at(j, l)]);
             along += at[k] * psi;
-            norm_term += 0.5 * form.a[k] * psi * psi;
+            norm_term += 0.5 * spec.power * form.a[k] * psi * psi;
             hessian_term += form.b[k] * psi;
             if (diagonal) hessian_term += form.a[k] * static_cast<double>(density.results[density.at(d + j, l)]);
         }
-        norm_term += 0.5 * form.c * along * along;
+        norm_term += 0.5 * spec.power * form.c * along * along;
         if (!diagonal) hessian_term += static_cast<double>(density.results[density.at(d, l)]);
         if (directional) hessian_term += form.c * static_cast<double>(density.results[density.at(d + 1, l)]);
         const std::size_t k = static_cast<std::size_t>(l);
@@ -345,12 +351,16 @@ void test_objective(const FieldSpec& spec) {
 
 // --------------------------------------------------------------------------------------------------------- sums
 
+// How a density gives the gradients of single samples: by rows, by going back for each of them, or not at all since its
+// memory runs out.
+enum class Apart { by_rows, one_by_one, fails };
+
 // log p = −¼ Σ θ_j y_j⁴, y = x − centre: ψ_j = −θ_j y_j³, ∂ψ_j = −3 θ_j y_j². Says that it is dear, so that threads are
 // used.
 template <class T>
 class Quartic final : public Density<T> {
   public:
-    Quartic(const Doubles& theta, const Doubles& centre) : theta_(theta), centre_(centre) {}
+    Quartic(const Doubles& theta, const Doubles& centre, Apart apart) : theta_(theta), centre_(centre), apart_(apart) {}
     const double* centre() const noexcept override { return centre_.empty() ? nullptr : centre_.data(); }
     double cost() const noexcept override { return 1e12; }
     index n_sums() const noexcept override { return size(); }
@@ -377,35 +387,47 @@ class Quartic final : public Density<T> {
     void backward(const Tile<T>& tile, Rows<T>, const Derivatives<T>& out, const Cotangents<T>& c,
                   double* sums) const noexcept override {
         for (index j = 0; j < size(); ++j)
-            for (index l = 0; l < tile.lanes; ++l) {
-                T curvature = c.curvature[out.asked == Curvature::diagonal ? j : 0][l];
-                if (out.direction) curvature += c.directional[l] * out.direction[j][l] * out.direction[j][l];
-                sums[j] -=
-                    static_cast<double>(c.score[j][l] * cube(tile, j, l) + 3 * curvature * tile.x[j][l] * tile.x[j][l]);
-            }
+            for (index l = 0; l < tile.lanes; ++l) sums[j] += static_cast<double>(back(tile, out, c, j, l));
     }
     void gradient(const double* sums, double* gradient) const override {
+        if (apart_ == Apart::fails) throw std::bad_alloc();
         for (index j = 0; j < size(); ++j) gradient[j] = sums[j];
+    }
+    bool has_gradient_rows() const noexcept override { return apart_ == Apart::by_rows; }
+    void gradient_rows(const Tile<T>& tile, Rows<T>, const Derivatives<T>& results, const Cotangents<T>& c,
+                       Rows<T> out) const noexcept override {
+        for (index j = 0; j < size(); ++j)
+            for (index l = 0; l < tile.lanes; ++l) out[j][l] = back(tile, results, c, j, l);
     }
 
   private:
     index size() const { return static_cast<index>(theta_.size()); }
     T theta(index j) const { return static_cast<T>(theta_[static_cast<std::size_t>(j)]); }
     static T cube(const Tile<T>& tile, index j, index l) { return tile.x[j][l] * tile.x[j][l] * tile.x[j][l]; }
+    static T back(const Tile<T>& tile, const Derivatives<T>& out, const Cotangents<T>& c, index j, index l) {
+        T curvature = c.curvature[out.asked == Curvature::diagonal ? j : 0][l];
+        if (out.direction) curvature += c.directional[l] * out.direction[j][l] * out.direction[j][l];
+        return -(c.score[j][l] * cube(tile, j, l) + 3 * curvature * tile.x[j][l] * tile.x[j][l]);
+    }
     const Doubles theta_, centre_;
+    const Apart apart_;
 };
 
 template <class T>
 class QuarticFamily final : public Family<T> {
   public:
-    explicit QuarticFamily(index n_features, const Doubles& centre = {}) : d_(n_features), centre_(centre) {}
+    explicit QuarticFamily(index n_features, const Doubles& centre = {}, Apart apart = Apart::by_rows)
+        : d_(n_features), centre_(centre), apart_(apart) {}
     index n_params() const noexcept override { return d_; }
     void describe(LayoutVisitor&) const override {}
-    Density<T>* at(const double* theta) const override { return new Quartic<T>(Doubles(theta, theta + d_), centre_); }
+    Density<T>* at(const double* theta) const override {
+        return new Quartic<T>(Doubles(theta, theta + d_), centre_, apart_);
+    }
 
   private:
     index d_;
     Doubles centre_;
+    Apart apart_;
 };
 
 struct LossAndGradient {
@@ -428,12 +450,12 @@ LossAndGradient by_a_plain_loop(const Doubles& theta, const Doubles& x, const do
         Doubles y = at;
         for (std::size_t j = 0; j < d; ++j) y[j] -= point[j];
         for (std::size_t j = 0; j < d; ++j) along -= at[j] * theta[j] * std::pow(y[j], 3);
-        rho += 0.5 * form.c * along * along;
+        rho += 0.5 * field.power * form.c * along * along;
         for (std::size_t j = 0; j < d; ++j) {
             const double psi = -theta[j] * std::pow(y[j], 3), second = -3 * y[j] * y[j];
             const double a = form.a[j] + form.c * at[j] * at[j];  // A's diagonal
-            rho += 0.5 * form.a[j] * psi * psi + a * theta[j] * second + form.b[j] * psi;
-            const double u = form.a[j] * psi + form.c * along * at[j] + form.b[j];
+            rho += 0.5 * field.power * form.a[j] * psi * psi + a * theta[j] * second + form.b[j] * psi;
+            const double u = field.power * (form.a[j] * psi + form.c * along * at[j]) + form.b[j];
             result.gradient[j] += w * (-u * std::pow(y[j], 3) + a * second);
         }
         result.loss += w * rho;
@@ -485,6 +507,88 @@ void test_loop(const FieldSpec& field, const Doubles& centre) {
             CHECK(close(total / total_weight, expected.loss, rounding<T>));
         }
     }
+}
+
+// The gradient of each sample, with weights that are 1 for it and 0 for all others, and what follows from them.
+template <class T>
+void test_sample_gradients(const FieldSpec& field, const Doubles& centre) {
+    const Doubles theta{0.7, -0.3, 1.1, 0.2};
+    const index d = 4, n = 301;
+    const std::size_t size = static_cast<std::size_t>(n), d_size = theta.size();
+    const std::vector<T> x = samples_for<T>(field, n, d, 12);
+    const Doubles all(x.begin(), x.end()), point = centre.empty() ? Doubles(d_size) : centre;
+    const Samples<T> samples{x.data(), n, d, d, 1};
+    Doubles weight = numbers<double>(n, 13), expected, products(d_size * d_size), gradient(d_size);
+    for (double& w : weight) w = std::abs(w) < 0.2 ? 0 : std::abs(w);
+    double loss = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+        const index first = static_cast<index>(i) * d;
+        const Doubles one(all.begin() + first, all.begin() + first + d);
+        const LossAndGradient of_one = by_a_plain_loop(theta, one, nullptr, field, point);
+        expected.insert(expected.end(), of_one.gradient.begin(), of_one.gradient.end());
+        loss += weight[i] * of_one.loss;
+        for (std::size_t j = 0; j < d_size; ++j) {
+            gradient[j] += weight[i] * of_one.gradient[j];
+            for (std::size_t k = 0; k < d_size; ++k)
+                products[j * d_size + k] += weight[i] * weight[i] * of_one.gradient[j] * of_one.gradient[k];
+        }
+    }
+    const auto all_close = [](const Doubles& got, const Doubles& want) {
+        double largest = 0, error = 0;
+        for (std::size_t i = 0; i < want.size(); ++i) {
+            largest = std::max(largest, std::abs(want[i]));
+            error = std::max(error, std::abs(got[i] - want[i]));
+        }
+        return error <= rounding<T> * largest;
+    };
+    for (Apart apart : {Apart::by_rows, Apart::one_by_one}) {
+        const QuarticFamily<T> family(d, centre, apart);
+        LossAndGradient first;
+        Doubles first_products;
+        for (int n_threads : {1, 2, 3, 7}) {
+            Doubles got(expected.size(), -9.0), got_products(products.size(), -9.0);
+            loss_gradients(family, theta.data(), samples, field, got.data(), n_threads);
+            CHECK(all_close(got, expected));
+            LossAndGradient sums{0, Doubles(d_size, -9.0)};
+            sums.loss = gradient_products(family, theta.data(), samples, weight.data(), field, sums.gradient.data(),
+                                          got_products.data(), n_threads);
+            CHECK(close(sums.loss, loss, rounding<T> * static_cast<double>(n)));
+            CHECK(all_close(sums.gradient, gradient));
+            CHECK(all_close(got_products, products));
+            if (n_threads == 1) {
+                first = sums;
+                first_products = got_products;
+            }
+            CHECK(sums.loss == first.loss && sums.gradient == first.gradient);  // bit for bit
+            CHECK(got_products == first_products);
+        }
+    }
+}
+
+// Memory that runs out while threads are at work is an error like any other.
+template <class T>
+void test_no_memory_for_a_gradient() {
+    const Doubles theta{0.7, -0.3};
+    const index n = 1000, d = 2;
+    const std::vector<T> x = samples_for<T>(fields[0], n, d, 14);
+    const Samples<T> samples{x.data(), n, d, d, 1};
+    const QuarticFamily<T> family(d, {}, Apart::fails);
+    Doubles rows(static_cast<std::size_t>(n * d)), gradient(2), products(4);
+    int n_caught = 0;
+    for (int n_threads : {1, 3}) {
+        try {
+            loss_gradients(family, theta.data(), samples, fields[0], rows.data(), n_threads);
+        } catch (const std::bad_alloc&) {
+            ++n_caught;
+        }
+        try {
+            gradient_products(family, theta.data(), samples, nullptr, fields[0], gradient.data(), products.data(),
+                              n_threads);
+        } catch (const std::bad_alloc&) {
+            ++n_caught;
+        }
+    }
+    CHECK(n_caught == 4);
 }
 
 template <class T>
@@ -571,6 +675,12 @@ void test_same_bits() {
                 const double loss = functions<T>().loss_and_gradient(spec, theta.data(), samples, nullptr, fields[0],
                                                                      results.data(), n_threads);
                 results.push_back(loss);
+                Doubles products(theta.size() * theta.size()), gradient(theta.size());
+                const Samples<T> fewer{x.data(), 2011, d, d, 1};
+                functions<T>().gradient_products(spec, theta.data(), fewer, nullptr, fields[2], gradient.data(),
+                                                 products.data(), n_threads);
+                results.insert(results.end(), gradient.begin(), gradient.end());
+                results.insert(results.end(), products.begin(), products.end());
                 std::vector<T> terms(static_cast<std::size_t>(n));
                 Outputs<T> outputs;
                 outputs.hessian_term = terms.data();
@@ -599,7 +709,10 @@ void test_all() {
         test_objective<T>(field);
         test_loop<T>(field, {});
         test_loop<T>(field, {0.2, -0.1, 0.3, 0.7});
+        test_sample_gradients<T>(field, {});
+        test_sample_gradients<T>(field, {0.2, -0.1, 0.3, 0.7});
     }
+    test_no_memory_for_a_gradient<T>();
     test_evaluate<T>();
     test_same_bits<T>();
 }

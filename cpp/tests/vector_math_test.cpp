@@ -161,6 +161,7 @@ long double reference_softplus(long double x) { return x > 0 ? x + std::log1p(st
 long double reference_sigmoid(long double x) {
     return x > 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
 }
+long double reference_inverse_sqrt(long double x) { return 1 / std::sqrt(x); }
 
 template <class T>
 void test_accuracy_of_all() {
@@ -175,6 +176,7 @@ void test_accuracy_of_all() {
         test_accuracy<T>("log1p", std::log1p, -1, range);
         test_accuracy<T>("log", std::log, 1 - (range < 1 ? range : 1), 1 + range);
         test_accuracy<T>("sqrt", std::sqrt, 0, range);
+        test_accuracy<T>("inverse_sqrt", reference_inverse_sqrt, 0, range);
     }
     const std::vector<T> x = arguments<T>(-most, 0);
     Worst worst;
@@ -231,6 +233,7 @@ void test_specials() {
         {"softplus", 0, ln2, ln2, inf},
         {"sigmoid", 0, T(0.5), T(0.5), 1},
         {"sqrt", nan, -T(0), 0, inf},
+        {"inverse_sqrt", nan, -inf, inf, 0},
         {"abs", inf, 0, 0, inf},
     };
     for (const auto& f : limits) {

@@ -35,6 +35,7 @@ class Field:
     def tabulated(a: _Sums, b: _Sums) -> Field: ...
     @staticmethod
     def coordinate(function: _WeightFunction, exponent: float = 1.0, caps: Sequence[float] = ...) -> Field: ...
+    def raised(self, power: float) -> Field: ...
 
 class Region:
     @staticmethod
@@ -124,6 +125,23 @@ def evaluate(
     n_threads: int,
     origin: ArrayLike | None = None,
 ) -> dict[str, _Floats]: ...
+def loss_gradients(
+    family: Family,
+    theta: ArrayLike,
+    X: _Floats,
+    field: Field,
+    n_threads: int,
+    origin: ArrayLike | None = None,
+) -> _Sums: ...
+def gradient_products(
+    family: Family,
+    theta: ArrayLike,
+    X: _Floats,
+    sample_weight: ArrayLike | None,
+    field: Field,
+    n_threads: int,
+    origin: ArrayLike | None = None,
+) -> tuple[float, _Sums, _Sums]: ...
 def moments(
     X: _Floats, sample_weight: ArrayLike | None, shift: ArrayLike, diagonal: bool, n_threads: int
 ) -> tuple[_Sums, _Sums]: ...
@@ -167,6 +185,17 @@ class InteractionProblem:
     ) -> list[tuple[_Sums, _Sums, Literal["converged", "stopped", "unbounded"], int, float, int]]: ...
     def gradient(self) -> _Sums: ...
 
+def kernel_stein(
+    X: _Floats,
+    score: _Floats,
+    multiplier: _Floats | None,
+    on_sphere: bool,
+    kernel: str,
+    bandwidth: float,
+    n_draws: int,
+    seed: int,
+    n_threads: int,
+) -> tuple[float, float, _Sums]: ...
 def families() -> list[str]: ...
 def level() -> str: ...
 def supported_levels() -> list[str]: ...

@@ -70,27 +70,26 @@ class MixtureParameters {
     // the whole gradient.
     void cholesky_gradient(index matrix, Rows<double> h, Rows<double> work, double half_share, double* out) const {
         const index d = spec_.n_features;
-        matrices_.gradient(matrix, h, work, half_share,
-                           out + spec_.n_params() - spec_.covariance_params() + matrix * d * (d + 1) / 2);
+        matrices_.gradient(matrix, h, work, half_share, out + first_covariance_param() + matrix * d * (d + 1) / 2);
     }
 
-    // The same where Σ_k is diagonal: `h` one number a coordinate.
-    void variance_gradient(index k, const double* h, double half_share, double* out) const noexcept {
-        const index d = spec_.n_features;
-        const bool spherical = spec_.shape == CovarianceShape::spherical;
-        out += spec_.n_params() - spec_.covariance_params() + (spherical ? k : k * d);
-        if (spherical) *out = 0;
-        for (index j = 0; j < d; ++j) {
-            const double p = variance_precision_[k * d + j], scale = scale_[spherical ? k : k * d + j];
-            const double derivative = 2 * scale * (p * h[j] * p - half_share * p);
-            if (spherical) *out += derivative;
-            else out[j] = derivative;
-        }
+    // The same where Σ_k is diagonal: log C_jj, which θ holds, has the derivative by_h·h_jj + by_half_share·(½ Σ ℓ̂).
+    // Where it is one for all coordinates their derivatives add up.
+    struct VarianceSlope {
+        double by_h, by_half_share;
+    };
+    VarianceSlope variance_slope(index k, index j) const noexcept {
+        const index i = k * spec_.n_features + j;
+        const double p = variance_precision_[i], scale = scale_[has_one_variance() ? k : i];
+        return {2 * scale * p * p, -2 * scale * p};
     }
-
-  private:
+    bool has_one_variance() const noexcept { return spec_.shape == CovarianceShape::spherical; }
+    index first_covariance_param() const noexcept { return spec_.n_params() - spec_.covariance_params(); }
+    const CholeskyMatrices& matrices() const noexcept { return matrices_; }
+    // Which of them is the component's.
     index matrix_of(index k) const noexcept { return spec_.shape == CovarianceShape::tied ? 0 : k; }
 
+  private:
     // log π_k, relative to the largest.
     void read_weights(const double* ratio) noexcept {
         const index last = spec_.n_components - 1;
@@ -112,13 +111,12 @@ class MixtureParameters {
 
     void read_variances(const double* half_log) {
         const index d = spec_.n_features;
-        const bool spherical = spec_.shape == CovarianceShape::spherical;
         scale_ = Buffer<double>(spec_.covariance_params());
         variance_precision_ = Buffer<double>(means_.size());
         for (index i = 0; i < scale_.size(); ++i) scale_[i] = __builtin_exp(2 * half_log[i]);
         for (index k = 0; k < spec_.n_components; ++k)
             for (index j = 0; j < d; ++j) {
-                const double variance = spec_.floor + scale_[spherical ? k : k * d + j];
+                const double variance = spec_.floor + scale_[has_one_variance() ? k : k * d + j];
                 variance_precision_[k * d + j] = 1 / variance;
                 constant_[k] -= 0.5 * __builtin_log(variance);
             }

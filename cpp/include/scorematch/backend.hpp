@@ -5,6 +5,7 @@
 
 #include "scorematch/common.hpp"
 #include "scorematch/gibbs_problem.hpp"
+#include "scorematch/stein_problem.hpp"
 
 namespace scorematch {
 
@@ -137,6 +138,14 @@ struct Functions {
     double (*loss_and_gradient)(const FamilySpec&, const double* theta, const Samples<T>&, const double* sample_weight,
                                 const FieldSpec&, double* gradient, int n_threads);
 
+    // ∂ρ_i/∂θ of every sample, (n_samples, n_params).
+    void (*loss_gradients)(const FamilySpec&, const double* theta, const Samples<T>&, const FieldSpec&, double* out,
+                           int n_threads);
+
+    // Σ wρ, which it returns, Σ w ∂ρ/∂θ and Σ w² ∂ρ/∂θ ∂ρ/∂θᵀ. `sample_weight` null means 1 for each.
+    double (*gradient_products)(const FamilySpec&, const double* theta, const Samples<T>&, const double* sample_weight,
+                                const FieldSpec&, double* gradient, double* products, int n_threads);
+
     // One epoch of Adam, with a learning rate that goes in equal steps from the first to the last. The result is the
     // mean of the objectives of the batches, each at the θ that it met; where one is not finite, the epoch ends there.
     double (*minibatch_epoch)(const FamilySpec&, const Samples<T>&, const double* sample_weight, const FieldSpec&,
@@ -157,6 +166,9 @@ struct Functions {
     // Moments of the pairwise interaction model (pairwise_moments.hpp).
     void (*pairwise_moments)(const Samples<T>&, const double* sample_weight, const FieldSpec&, const PairwiseMoments&,
                              int n_threads);
+
+    // Sums of the Stein kernel over pairs of samples (kernel_stein.hpp).
+    SteinSums (*kernel_stein)(const SteinProblem<T>&, const WildBootstrap&, int n_threads);
 
     // A function of vector_math.hpp by name; false if there is none.
     bool (*elementwise)(const char* name, const T* in, T* out, index n, T parameter) noexcept;

@@ -16,7 +16,7 @@ class CholeskyMatrices {
   public:
     CholeskyMatrices() noexcept = default;
     CholeskyMatrices(index count, index size, double floor, const double* packed)
-        : size_(size), factors_(count, size), precisions_(count, size), log_roots_(count) {
+        : count_(count), size_(size), factors_(count, size), precisions_(count, size), log_roots_(count) {
         SquareMatrices work(3, size);
         const Rows<double> transposed = work[0], lifted = work[1], inverse = work[2];
         for (index matrix = 0; matrix < count; ++matrix) {
@@ -37,6 +37,8 @@ class CholeskyMatrices {
         }
     }
 
+    index count() const noexcept { return count_; }
+    index size() const noexcept { return size_; }
     Rows<const double> factor(index matrix) const noexcept { return factors_[matrix]; }
     Rows<const double> precision(index matrix) const noexcept { return precisions_[matrix]; }
     // ½ log det Σ
@@ -58,7 +60,7 @@ class CholeskyMatrices {
     }
 
   private:
-    index size_ = 0;
+    index count_ = 0, size_ = 0;
     SquareMatrices factors_, precisions_;
     Buffer<double> log_roots_;
 };

@@ -62,6 +62,7 @@ struct FieldSpec {
     double exponent = 1.0;         // γ of MCP
     const double* caps = nullptr;  // one for each coordinate, where the weight is capped; λ of MCP
     FieldTable table = {};
+    double power = 1.0;  // the factor of ½ψᵀAψ in ρ: see Field::power
 };
 
 // Per-sample results, C-contiguous; what is null is not wanted.

@@ -119,6 +119,16 @@ inline void load_weights(const double* sample_weight, index first, index count, 
     for (index l = count; l < lanes; ++l) out[l] = 0;
 }
 
+// Σ weight·ρ over a tile's samples, from the two terms.
+template <class T>
+inline double weighted_total(const T* weight, const T* norm_term, const T* hessian_term, index count) noexcept {
+    double total = 0;
+    for (index l = 0; l < count; ++l)
+        total +=
+            static_cast<double>(weight[l]) * (static_cast<double>(norm_term[l]) + static_cast<double>(hessian_term[l]));
+    return total;
+}
+
 // ρ at one tile, from ψ, ∇ψ and the field. `tile` is what the density sees, `points` what the field does.
 template <class T>
 class Objective {
@@ -128,12 +138,11 @@ class Objective {
           asked_(field == nullptr ? Curvature::trace : field->curvature()),
           curvature_rows_(asked_ == Curvature::trace ? 1 : n_features) {}
 
-    // ψ and its cotangent, ∇ψ and its cotangent, vᵀ∇ψv, vᵀψ and their cotangents, the two terms; then the others'.
     index workspace_rows() const noexcept {
-        if (shortcut()) return density_.euclidean_rows();
-        const index field_rows = field_ == nullptr ? 0 : field_->workspace_rows(n_features_);
-        return own_rows() + field_rows + density_.workspace_rows();
+        return shortcut() ? density_.euclidean_rows() : rows_of_passage(density_.workspace_rows());
     }
+    // What `gradient_rows` needs instead.
+    index gradient_workspace_rows() const noexcept { return rows_of_passage(density_.gradient_workspace_rows()); }
     Curvature asked() const noexcept { return asked_; }
     bool shortcut() const noexcept { return field_ == nullptr && density_.has_euclidean_shortcut(); }
 
@@ -144,13 +153,37 @@ class Objective {
             density_.euclidean(tile, weight, workspace, norm_term, hessian_term, sums);
             return;
         }
+        const Passage passage = forward(tile, points, workspace, norm_term, hessian_term);
+        if (sums == nullptr) return;
+        density_.backward(tile, passage.rest, passage.results, cotangents(passage, weight, tile.lanes), sums);
+    }
+
+    // The same, but the way back of each sample's weight·ρ apart, for a density that has it: (n_params, lanes).
+    void gradient_rows(const Tile<T>& tile, const Tile<T>& points, const T* weight, Rows<T> workspace, T* norm_term,
+                       T* hessian_term, Rows<T> out) const noexcept {
+        const Passage passage = forward(tile, points, workspace, norm_term, hessian_term);
+        density_.gradient_rows(tile, passage.rest, passage.results, cotangents(passage, weight, tile.lanes), out);
+    }
+
+  private:
+    // What the way there leaves for the way back, and room for the cotangents.
+    struct Passage {
+        FieldValues<T> field;
+        Derivatives<T> results;
+        T* projection;  // c vᵀψ
+        Rows<T> score_cotangent, curvature_cotangent;
+        T* directional_cotangent;
+        Rows<T> rest;  // the density's
+    };
+
+    Passage forward(const Tile<T>& tile, const Tile<T>& points, Rows<T> workspace, T* norm_term,
+                    T* hessian_term) const noexcept {
         const Rows<T> score = workspace, score_cotangent = workspace.from(n_features_);
         const Rows<T> curvature = workspace.from(2 * n_features_);
         const Rows<T> curvature_cotangent = curvature.from(curvature_rows_);
         const Rows<T> scalars = curvature_cotangent.from(curvature_rows_);
         T* const __restrict directional = scalars[0];
         T* const __restrict projection = scalars[1];
-        T* const __restrict directional_cotangent = scalars[2];
         const Rows<T> field_workspace = workspace.from(own_rows());
         const FieldValues<T> field = field_ == nullptr ? FieldValues<T>{} : field_->at(points, field_workspace);
         const Rows<T> rest = field_workspace.from(field_ == nullptr ? 0 : field_->workspace_rows(n_features_));
@@ -158,8 +191,8 @@ class Objective {
         const Derivatives<T> results{score, asked_, curvature, field.direction, directional};
         density_.forward(tile, rest, results);
 
-        const index step = pack_size<T>;
-        for (index l = 0; l < tile.lanes; l += step) {
+        const T half_power = T(0.5) * power();
+        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
             Pack<T> norm{}, hessian{}, along{};
             if (field.direction) {
                 for (index j = 0; j < n_features_; ++j) along += load(field.direction[j] + l) * load(score[j] + l);
@@ -176,31 +209,43 @@ class Objective {
                 const Pack<T> second = load(curvature[j] + l);
                 hessian += field.a ? load(field.a[j] + l) * second : second;
             }
-            store<T>(norm_term + l, T(0.5) * norm);
+            store<T>(norm_term + l, half_power * norm);
             store<T>(hessian_term + l, hessian);
         }
-        if (sums == nullptr) return;
-
-        for (index j = 0; j < n_features_; ++j)
-            for (index l = 0; l < tile.lanes; l += step) {
-                Pack<T> u = load(score[j] + l);
-                if (field.a) u *= load(field.a[a_row(j)] + l);
-                if (field.b) u += load(field.b[j] + l);
-                if (field.direction) u += load(projection + l) * load(field.direction[j] + l);
-                store<T>(score_cotangent[j] + l, load(weight + l) * u);
-            }
-        for (index j = 0; j < curvature_rows_; ++j)
-            for (index l = 0; l < tile.lanes; l += step) {
-                const Pack<T> w = load(weight + l);
-                store<T>(curvature_cotangent[j] + l, field.a ? w * load(field.a[j] + l) : w);
-            }
-        for (index l = 0; l < tile.lanes; l += step) store<T>(directional_cotangent + l, field.c * load(weight + l));
-        density_.backward(tile, rest, results, {score_cotangent, curvature_cotangent, directional_cotangent}, sums);
+        return {field, results, projection, score_cotangent, curvature_cotangent, scalars[2], rest};
     }
 
-  private:
+    // Of ψ weight·(power·Aψ + b), of ∇ψ weight·A.
+    Cotangents<T> cotangents(const Passage& passage, const T* weight, index lanes) const noexcept {
+        const FieldValues<T>& field = passage.field;
+        const T factor = power();
+        for (index j = 0; j < n_features_; ++j)
+            for (index l = 0; l < lanes; l += pack_size<T>) {
+                Pack<T> u = load(passage.results.score[j] + l);
+                if (field.a) u *= load(field.a[a_row(j)] + l);
+                if (field.direction) u += load(passage.projection + l) * load(field.direction[j] + l);
+                u *= factor;
+                if (field.b) u += load(field.b[j] + l);
+                store<T>(passage.score_cotangent[j] + l, load(weight + l) * u);
+            }
+        for (index j = 0; j < curvature_rows_; ++j)
+            for (index l = 0; l < lanes; l += pack_size<T>) {
+                const Pack<T> w = load(weight + l);
+                store<T>(passage.curvature_cotangent[j] + l, field.a ? w * load(field.a[j] + l) : w);
+            }
+        for (index l = 0; l < lanes; l += pack_size<T>)
+            store<T>(passage.directional_cotangent + l, field.c * load(weight + l));
+        return {passage.score_cotangent, passage.curvature_cotangent, passage.directional_cotangent};
+    }
+
+    index rows_of_passage(index density_rows) const noexcept {
+        const index field_rows = field_ == nullptr ? 0 : field_->workspace_rows(n_features_);
+        return own_rows() + field_rows + density_rows;
+    }
+    // ψ and its cotangent, ∇ψ and its cotangent, vᵀ∇ψv, vᵀψ and their cotangents.
     index own_rows() const noexcept { return 2 * n_features_ + 2 * curvature_rows_ + 3; }
     index a_row(index j) const noexcept { return asked_ == Curvature::trace ? 0 : j; }
+    T power() const noexcept { return field_ == nullptr ? T(1) : field_->power(); }
 
     const Density<T>& density_;
     const Field<T>* field_;
@@ -288,11 +333,7 @@ double loss_and_gradient(const Density<T>& density, const Field<T>* field, const
             const auto [tile, points] = loader(first, count, partition.lanes, x);
             load_weights(sample_weight, first, count, partition.lanes, weight);
             objective(tile, points, weight, rest, norm_term, hessian_term, chunk_sums + 1);
-            double total = 0;
-            for (index l = 0; l < count; ++l)
-                total += static_cast<double>(weight[l]) *
-                         (static_cast<double>(norm_term[l]) + static_cast<double>(hessian_term[l]));
-            chunk_sums[0] += total;
+            chunk_sums[0] += weighted_total(weight, norm_term, hessian_term, count);
         }
     };
     for_each_chunk(partition, workers, sum_chunk);
@@ -318,10 +359,10 @@ double loss_and_gradient(const Family<T>& family, const double* theta, const Sam
 }
 
 // Writes rows of lanes as columns of a C-contiguous (n_samples, n_columns) array.
-template <class T>
-inline void store_tile(Rows<const T> rows, index n_columns, index first, index count, T* out) noexcept {
+template <class T, class Out>
+inline void store_tile(Rows<const T> rows, index n_columns, index first, index count, Out* out) noexcept {
     for (index j = 0; j < n_columns; ++j)
-        for (index l = 0; l < count; ++l) out[(first + l) * n_columns + j] = rows[j][l];
+        for (index l = 0; l < count; ++l) out[(first + l) * n_columns + j] = static_cast<Out>(rows[j][l]);
 }
 
 template <class T>

@@ -88,6 +88,17 @@ class Density {
     virtual index euclidean_rows() const noexcept { return workspace_rows(); }
     virtual void euclidean(const Tile<T>& /*tile*/, const T* /*weight*/, Rows<T> /*workspace*/, T* /*norm_term*/,
                            T* /*hessian_term*/, double* /*sums*/) const noexcept {}
+
+    // Optional: the way back of each sample apart, for uncertainty. Writes the gradient with respect to θ of every lane
+    // (n_params rows of lanes, which are no part of the workspace) from what `backward` gets, and after a forward as
+    // that is. Without it the engine goes forward and backward for one sample at a time: right, and slow.
+    virtual bool has_gradient_rows() const noexcept { return false; }
+    virtual void gradient_rows(const Tile<T>& /*tile*/, Rows<T> /*workspace*/, const Derivatives<T>& /*results*/,
+                               const Cotangents<T>& /*cotangents*/, Rows<T> /*out*/) const noexcept {}
+    // What only `gradient_rows` needs is made here, once, before the loop over tiles; it may allocate.
+    virtual void prepare_gradient_rows(Curvature /*asked*/) {}
+    // The rows of scratch of a forward that `gradient_rows` follows on; asked for when all is prepared.
+    virtual index gradient_workspace_rows() const noexcept { return workspace_rows(); }
 };
 
 // A family before θ is known: one for each (variant, number of features and of components, float type).

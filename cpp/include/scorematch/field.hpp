@@ -15,7 +15,8 @@
 
 SCOREMATCH_BEGIN_LEVEL
 
-// One row of `a` where all coordinates share it, else one a coordinate. No direction: c v vᵀ is absent.
+// One row of `a` where all coordinates share it, else one a coordinate. No `a`: it is 1; no `b`: it is 0; no direction:
+// c v vᵀ is absent.
 template <class T>
 struct FieldValues {
     Rows<const T> a;
@@ -35,6 +36,14 @@ class Field {
     // On a manifold the score function is the tangential gradient Aψ, and the Hessian trace is tr(A∇ψ) + bᵀψ, the
     // Laplace–Beltrami operator; elsewhere both are those of the surrounding space.
     virtual bool is_manifold() const noexcept { return false; }
+
+    // The factor of the norm term: ρ = ½·power·ψᵀAψ + tr(A ∇ψ) + bᵀψ is the objective of the density p^power, divided
+    // by power.
+    T power() const noexcept { return power_; }
+    void raise(T power) noexcept { power_ = power; }
+
+  private:
+    T power_ = 1;
 };
 
 // h(x) and h′(x) of one coordinate, x > 0.
@@ -115,6 +124,15 @@ class CoordinateField final : public Field<T> {
     Weight weight_;
 };
 
+// ℝᵈ under another power than 1.
+template <class T>
+class RaisedEuclideanField final : public Field<T> {
+  public:
+    Curvature curvature() const noexcept override { return Curvature::trace; }
+    index workspace_rows(index /*n_features*/) const noexcept override { return 0; }
+    FieldValues<T> at(const Tile<T>& /*tile*/, Rows<T> /*workspace*/) const noexcept override { return {}; }
+};
+
 template <class T>
 class SphereField final : public Field<T> {
   public:
@@ -159,11 +177,10 @@ class TabulatedField final : public Field<T> {
     FieldTable table_;
 };
 
-// The caller deletes it; null on ℝᵈ.
 template <class T>
-Field<T>* make_field(const FieldSpec& spec) {
+Field<T>* make_field_of_kind(const FieldSpec& spec) {
     switch (spec.kind) {
-        case FieldKind::euclidean: return nullptr;
+        case FieldKind::euclidean: return spec.power == 1 ? nullptr : new RaisedEuclideanField<T>();
         case FieldKind::sphere: return new SphereField<T>();
         case FieldKind::tabulated: return new TabulatedField<T>(spec.table);
         case FieldKind::coordinate: break;
@@ -176,6 +193,14 @@ Field<T>* make_field(const FieldSpec& spec) {
         case WeightFunction::log1p: break;
     }
     return new CoordinateField<T, Log1pWeight<T>>({});
+}
+
+// The caller deletes it; null on ℝᵈ.
+template <class T>
+Field<T>* make_field(const FieldSpec& spec) {
+    Field<T>* const field = make_field_of_kind<T>(spec);
+    if (field != nullptr) field->raise(static_cast<T>(spec.power));
+    return field;
 }
 
 SCOREMATCH_END_LEVEL

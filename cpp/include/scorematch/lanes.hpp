@@ -49,6 +49,11 @@ inline void product_row(const T* a, const T* b, index lanes, T* out) noexcept {
 }
 
 template <class T>
+inline void scale_row(T factor, const T* a, index lanes, T* out) noexcept {
+    for (index l = 0; l < lanes; l += pack_size<T>) store<T>(out + l, factor * load(a + l));
+}
+
+template <class T>
 inline void fill_row(T value, index lanes, T* out) noexcept {
     for (index l = 0; l < lanes; l += pack_size<T>) store<T>(out + l, broadcast(value));
 }
@@ -58,6 +63,21 @@ template <class T>
 inline Rows<T> lanes_from(Rows<T> rows, index lane) noexcept {
     return {rows.data + lane, rows.stride};
 }
+
+// One pack of every row, to be assigned to as the entries of an array are.
+template <class T>
+class PackColumn {
+  public:
+    PackColumn(Rows<T> rows, index lane) noexcept : rows_(lanes_from(rows, lane)) {}
+    struct Entry {
+        T* place;
+        void operator=(Pack<T> x) const noexcept { store<T>(place, x); }
+    };
+    Entry operator[](index i) const noexcept { return {rows_[i]}; }
+
+  private:
+    Rows<T> rows_;
+};
 
 // body<B, N>(i, l) for blocks of B of `count` rows and N packs of lanes; what is left is done one by one.
 template <int B, int N, class T, class Body>
@@ -74,6 +94,12 @@ inline void for_each_block(index count, index lanes, const Body& body) noexcept 
             for_each_block<B, N / 2, T>(count, lanes - l, [&]<int b, int n>(index i, index rest) {
                 body.template operator()<b, n>(i, l + rest);
             });
+}
+
+// body<N>(l) for N packs of lanes at a time.
+template <class T, class Body>
+inline void for_each_packs(index lanes, const Body& body) noexcept {
+    for_each_block<1, 4, T>(1, lanes, [&]<int B, int N>(index, index l) { body.template operator()<N>(l); });
 }
 
 SCOREMATCH_END_LEVEL

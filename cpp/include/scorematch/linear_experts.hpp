@@ -25,6 +25,8 @@
 //     ∂/∂v_k = α_k [Σ (g′_k y + h_k δ + 2 g″_k κ∘v_k) + b Σ h_k],    h_k = z_k g″_k + r_k g‴_k,
 //     ∂/∂c_k = α_k Σ h_k,    ∂/∂α_k = Σ [z_k g′_k + r_k g″_k],    ∂/∂b = p Σ y,    ∂/∂p = −Σ [yᵀδ + Σ_j κ_j].
 //
+// Without the sums these are the gradients of single samples (linear_experts/gradient.hpp).
+//
 // On ℝᵈ, y = weight·ψ and κ = weight. Then z = weight·q with q = Vψ. With s = Vδ, which is u less what it is at b,
 //
 //     q = −ps + K g′,    K = VVᵀ diag(α),
@@ -53,6 +55,7 @@
 #include "scorematch/family.hpp"
 #include "scorematch/lanes.hpp"
 #include "scorematch/level.hpp"
+#include "scorematch/linear_experts/gradient.hpp"
 #include "scorematch/linear_experts/model.hpp"
 #include "scorematch/linear_experts/strips.hpp"
 #include "scorematch/linear_experts/sums.hpp"
@@ -69,8 +72,7 @@ class LinearExperts final : public Density<T> {
     // `model` must outlive the density.
     LinearExperts(const Model& model, const double* theta)
         : model_(model), d_(model.n_features()), m_(model.n_components()), by_gram_(m_ < 2 * d_),
-          at_(parameters_of(model, theta)), squared_norms_(squares_of_norms(at_.filters, d_, m_)),
-          constants_(at_, squared_norms_, d_, m_) {
+          at_(parameters_of(model, theta)), constants_(at_, squares_of_norms(at_.filters, d_, m_), d_, m_) {
         const Buffer<double>&v = at_.filters, &alpha = at_.coefficients;
         Buffer<double> scaled(m_ * d_), squares(m_ * d_), scaled_squares(m_ * d_);
         for (index k = 0; k < m_; ++k)
@@ -129,34 +131,26 @@ class LinearExperts final : public Density<T> {
 
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
-        const Rows<T> first = workspace, key = workspace.from(m_), r = workspace.from(2 * m_);
-        const Rows<T> z = workspace.from(3 * m_);
         const Rows<const T> y = cotangents.score, kappa = cotangents.curvature;
         const auto in = ExpertSums<double>::at(sums, d_, m_);
         const bool trace = results.asked == Curvature::trace;
-        if (!trace) {
-            accumulate_outer<T>(r, m_, kappa, d_, tile.lanes, in.diagonal, d_);  // g″, which forward left there
-            multiply<T>(squares_, kappa, tile.lanes, r);
-        }
-        multiply<T>(filters_, y, tile.lanes, z);
+        const BackRows rows(workspace, m_);
+        if (!trace) accumulate_outer<T>(rows.r, m_, kappa, d_, tile.lanes, in.diagonal, d_);  // g″, from forward
+        multiply_cotangents(rows, cotangents, trace, tile.lanes);
         for (index k = 0; k < m_; ++k) {
-            const T squared_norm = constants_.squared_norms[k];
             Pack<T> curvature{}, coefficient{}, offset{};
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Slope<T> slope{load(first[k] + l), load(key[k] + l)};
-                const Pack<T> second = Model::template second<T>(slope), along = load(z[k] + l);
-                const Pack<T> across = trace ? squared_norm * load(kappa[0] + l) : load(r[k] + l);
-                const Pack<T> h = along * second + across * Model::template third<T>(slope);
-                if (trace) curvature += load(kappa[0] + l) * second;
-                coefficient += along * slope.first;
-                offset += h;
-                store<T>(z[k] + l, h);
+                const Pull pull = pull_of(rows, kappa, trace, k, l);
+                if (trace) curvature += load(kappa[0] + l) * pull.second;
+                coefficient += pull.along;
+                offset += pull.h;
+                store<T>(rows.z[k] + l, pull.h);
             }
             in.curvature[k] += static_cast<double>(sum_lanes<T>(curvature));
             in.coefficients[k] += static_cast<double>(sum_lanes<T>(coefficient));
             if constexpr (Model::has_base) in.offsets[k] += static_cast<double>(sum_lanes<T>(offset));
         }
-        accumulate_outer<T>(first, z, m_, y, tile.x, d_, tile.lanes, in.outer, d_);
+        accumulate_outer<T>(rows.first, rows.z, m_, y, tile.x, d_, tile.lanes, in.outer, d_);
         if constexpr (Model::has_base) {
             const T n_traces = static_cast<T>(trace ? d_ : 1);
             for (index j = 0; j < d_; ++j) {
@@ -169,6 +163,27 @@ class LinearExperts final : public Density<T> {
                 in.score[j] += static_cast<double>(sum_lanes<T>(score));
                 *in.precision -= static_cast<double>(sum_lanes<T>(precision));
             }
+        }
+    }
+
+    bool has_gradient_rows() const noexcept override { return true; }
+    void prepare_gradient_rows(Curvature /*asked*/) override { pack_at_ = at_.as<T>(); }
+    void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        const bool trace = results.asked == Curvature::trace;
+        const Rows<const T> kappa{cotangents.curvature.data, trace ? 0 : cotangents.curvature.stride};
+        const BackRows rows(workspace, m_);
+        multiply_cotangents(rows, cotangents, trace, tile.lanes);
+        for (index k = 0; k < m_; ++k)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Pull pull = pull_of(rows, kappa, trace, k, l);
+                store<T>(rows.key[k] + l, pull.second);
+                store<T>(rows.r[k] + l, pull.along);
+                store<T>(rows.z[k] + l, pull.h);
+            }
+        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+            const PackSums<T> sums{cotangents.score, tile.x, kappa, rows.first, rows.key, rows.r, rows.z, d_, l};
+            model_.pull_back(pack_at_, ExpertGradient(pack_at_, sums), PackColumn<T>(out, l));
         }
     }
 
@@ -196,31 +211,10 @@ class LinearExperts final : public Density<T> {
 
     void gradient(const double* sums, double* out) const override {
         const auto in = ExpertSums<const double>::at(sums, d_, m_);
-        const Buffer<double>&v = at_.filters, &alpha = at_.coefficients;
-        const double p = at_.precision;
-        ExpertParameters by(d_, m_);
         TileMatrix by_gram(by_gram_ ? m_ : 0, d_);
         if (by_gram_) multiply_sums(in.gram, by_gram);
-        for (index j = 0; j < d_; ++j) by.centre[j] = in.score[j];
-        for (index k = 0; k < m_; ++k) {
-            double* const __restrict row = by.filters.data() + k * d_;
-            const double* const __restrict filter = v.data() + k * d_;
-            double along_coefficient = in.coefficients[k] + squared_norms_[k] * in.curvature[k];
-            for (index j = 0; j < d_; ++j) {
-                const double diagonal = in.diagonal[k * d_ + j];
-                row[j] =
-                    in.outer[k * d_ + j] + in.offsets[k] * at_.centre[j] + 2 * filter[j] * (in.curvature[k] + diagonal);
-                along_coefficient += filter[j] * filter[j] * diagonal;
-                by.centre[j] += alpha[k] * in.first[k] * filter[j];
-            }
-            for (index j = 0; by_gram_ && j < d_; ++j) row[j] += by_gram[k][j];
-            for (index j = 0; j < d_; ++j) row[j] *= alpha[k];
-            by.coefficients[k] = along_coefficient;
-            by.offsets[k] = alpha[k] * in.offsets[k];
-        }
-        for (index j = 0; j < d_; ++j) by.centre[j] *= p;
-        by.precision = *in.precision;
-        model_.pull_back(at_, by, out);
+        const FinishedSums finished(at_, in, by_gram_ ? by_gram.rows() : Rows<double>{});
+        model_.pull_back(at_, ExpertGradient(at_, finished), out);
     }
 
   private:
@@ -235,6 +229,32 @@ class LinearExperts final : public Density<T> {
         for (index k = 0; k < m; ++k)
             for (index j = 0; j < d; ++j) squares[k] += filters[k * d + j] * filters[k * d + j];
         return squares;
+    }
+
+    // The rows that forward leaves and those that the way back makes of them: z, r and what becomes of them.
+    struct BackRows {
+        BackRows(Rows<T> workspace, index m) noexcept
+            : first(workspace), key(workspace.from(m)), r(workspace.from(2 * m)), z(workspace.from(3 * m)) {}
+        Rows<T> first, key, r, z;
+    };
+
+    // z and, but for the trace, r
+    void multiply_cotangents(const BackRows& rows, const Cotangents<T>& cotangents, bool trace,
+                             index lanes) const noexcept {
+        multiply<T>(filters_, cotangents.score, lanes, rows.z);
+        if (!trace) multiply<T>(squares_, cotangents.curvature, lanes, rows.r);
+    }
+
+    // g″_k, z_k g′_k and h_k of a pack.
+    struct Pull {
+        Pack<T> second, along, h;
+    };
+    [[gnu::always_inline]] Pull pull_of(const BackRows& rows, Rows<const T> kappa, bool trace, index k,
+                                        index l) const noexcept {
+        const Slope<T> slope{load(rows.first[k] + l), load(rows.key[k] + l)};
+        const Pack<T> second = Model::template second<T>(slope), z = load(rows.z[k] + l);
+        const Pack<T> r = trace ? constants_.squared_norms[k] * load(kappa[0] + l) : load(rows.r[k] + l);
+        return {second, z * slope.first, z * second + r * Model::template third<T>(slope)};
     }
 
     // S diag(α) V
@@ -342,8 +362,8 @@ class LinearExperts final : public Density<T> {
     index d_, m_;
     bool by_gram_;
     ExpertParameters at_;
-    Buffer<double> squared_norms_;  // ‖v_k‖²
     ExpertConstants<T> constants_;
+    ExpertParametersOf<T> pack_at_;             // at_, for gradient_rows
     PackedMatrix<T> filters_;                   // V
     PackedMatrix<T> scaled_transpose_;          // Vᵀ diag(α)
     PackedMatrix<T> squares_;                   // V∘V

@@ -7,6 +7,7 @@
 #include "scorematch/engine.hpp"
 #include "scorematch/lanes.hpp"
 #include "scorematch/product.hpp"
+#include "scorematch/triangle.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
 
@@ -19,12 +20,6 @@ inline void subtract(const double* shift, index n_features, index lanes, Rows<T>
         const Pack<T> s = broadcast(static_cast<T>(shift[j]));
         for (index l = 0; l < lanes; l += pack_size<T>) store<T>(x[j] + l, load(x[j] + l) - s);
     }
-}
-
-// Copies the upper triangle of a square matrix to the lower.
-inline void mirror(double* matrix, index size) noexcept {
-    for (index i = 0; i < size; ++i)
-        for (index j = 0; j < i; ++j) matrix[i * size + j] = matrix[j * size + i];
 }
 
 // The loop of engine.hpp for sums alone: body(x, tile, weight, all_ones, rest, sums) once a tile, whose samples are

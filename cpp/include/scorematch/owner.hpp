@@ -9,9 +9,16 @@ SCOREMATCH_BEGIN_LEVEL
 template <class T>
 class Owner {
   public:
+    Owner() noexcept = default;
     explicit Owner(T* object) noexcept : object_(object) {}
     Owner(const Owner&) = delete;
     Owner& operator=(const Owner&) = delete;
+    Owner& operator=(Owner&& other) noexcept {
+        T* const object = object_;
+        object_ = other.object_;
+        other.object_ = object;
+        return *this;
+    }
     ~Owner() { delete object_; }
 
     T* get() const noexcept { return object_; }
@@ -19,7 +26,7 @@ class Owner {
     T& operator*() const noexcept { return *object_; }
 
   private:
-    T* object_;
+    T* object_ = nullptr;
 };
 
 // `n` objects in a row, one for each worker or the like.

@@ -68,20 +68,12 @@ class Separable : public Density<T> {
 
     void backward(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
-        const bool trace = results.asked == Curvature::trace;
         for (index j = 0; j < d_; ++j) {
-            const T* const u = cotangents.score[j];
-            const T* const c = cotangents.curvature[trace ? 0 : j];
+            const WayBack way = way_back(tile, results, cotangents, j);
             Pack<T> total[Term::n_params]{};
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const TermSlopes<T, Term::n_params> slopes = Term::template slopes<T>(load(tile.x[j] + l), theta(j));
-                Pack<T> curvature = load(c + l);
-                if (results.direction) {
-                    const Pack<T> v = load(results.direction[j] + l);
-                    curvature += load(cotangents.directional + l) * v * v;
-                }
-                for (int k = 0; k < Term::n_params; ++k)
-                    total[k] += load(u + l) * slopes.first[k] + curvature * slopes.second[k];
+                const Share share = way(l);
+                for (int k = 0; k < Term::n_params; ++k) total[k] += share.of[k];
             }
             for (int k = 0; k < Term::n_params; ++k) sums[k * d_ + j] += static_cast<double>(sum_lanes<T>(total[k]));
         }
@@ -91,8 +83,55 @@ class Separable : public Density<T> {
         for (index i = 0; i < theta_.size(); ++i) out[i] = sums[i];
     }
 
+    bool has_gradient_rows() const noexcept override { return true; }
+    void gradient_rows(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& results,
+                       const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        for (index j = 0; j < d_; ++j) {
+            const WayBack way = way_back(tile, results, cotangents, j);
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Share share = way(l);
+                for (int k = 0; k < Term::n_params; ++k) store<T>(out[k * d_ + j] + l, share.of[k]);
+            }
+        }
+    }
+
   protected:
     index n_features() const noexcept { return d_; }
+
+    // The way back of one coordinate: from a pack of lanes to the gradient of each of its parameters. It holds all that
+    // it reads, since the compiler must think that what is stored in between may change anything else.
+    struct Share {
+        Pack<T> of[Term::n_params];
+    };
+    struct WayBack {
+        const T* x;
+        const T* score;
+        const T* curvature;
+        const T* direction;  // null where there is none
+        const T* directional;
+        T theta[Term::n_params];
+
+        [[gnu::always_inline]] Share operator()(index l) const noexcept {
+            const TermSlopes<T, Term::n_params> slopes = Term::template slopes<T>(load(x + l), theta);
+            Pack<T> second = load(curvature + l);
+            if (direction != nullptr) second += load(directional + l) * load(direction + l) * load(direction + l);
+            Share share;
+            for (int k = 0; k < Term::n_params; ++k)
+                share.of[k] = load(score + l) * slopes.first[k] + second * slopes.second[k];
+            return share;
+        }
+    };
+    WayBack way_back(const Tile<T>& tile, const Derivatives<T>& results, const Cotangents<T>& cotangents,
+                     index j) const noexcept {
+        WayBack way{tile.x[j],
+                    cotangents.score[j],
+                    cotangents.curvature[results.asked == Curvature::trace ? 0 : j],
+                    results.direction ? results.direction[j] : nullptr,
+                    cotangents.directional,
+                    {}};
+        for (int k = 0; k < Term::n_params; ++k) way.theta[k] = theta(j)[k];
+        return way;
+    }
 
   private:
     const T* theta(index j) const noexcept { return theta_.data() + j * Term::n_params; }

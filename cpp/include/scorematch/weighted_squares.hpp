@@ -16,6 +16,7 @@
 #include "scorematch/outer.hpp"
 #include "scorematch/pack.hpp"
 #include "scorematch/tile.hpp"
+#include "scorematch/triangle.hpp"
 #include "scorematch/unroll.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
@@ -30,10 +31,6 @@ inline constexpr index strip_pairs = square_packs * pack_size<T>;
 // So many samples' products of a strip stay in a first-level cache; and sums of floats get no longer than this before
 // they are added up in double.
 inline constexpr index square_step = 128;
-
-// The upper triangle of d × d entries row by row: its length, and where a row begins.
-inline index triangle(index d) noexcept { return d * (d + 1) / 2; }
-inline index triangle_row(index d, index i) noexcept { return i * d - i * (i - 1) / 2; }
 
 template <class T>
 inline index square_strips(index d) noexcept {
@@ -210,11 +207,7 @@ class SquareStrip {
 inline void expand_triangle(const double* packed, index d, double factor, double* matrix) noexcept {
     for (index i = d - 1; i >= 0; --i)
         for (index k = d - 1; k >= i; --k) matrix[i * d + k] = factor * packed[triangle_row(d, i) + k - i];
-    constexpr index side = 16;  // a square of entries at a time, whose lines stay in the cache
-    for (index top = 0; top < d; top += side)
-        for (index left = 0; left <= top; left += side)
-            for (index i = top; i < top + side && i < d; ++i)
-                for (index k = left; k < left + side && k < i; ++k) matrix[i * d + k] = matrix[k * d + i];
+    mirror(matrix, d);
 }
 
 SCOREMATCH_END_LEVEL

@@ -14,16 +14,34 @@ struct Slope {
     Pack<T> first, key;
 };
 
-// What a density of linear experts is made of, or the gradient with respect to it.
-struct ExpertParameters {
-    ExpertParameters(index n_features, index n_components)
+// What a density of linear experts is made of.
+template <class Number>
+struct ExpertParametersOf {
+    ExpertParametersOf() noexcept = default;
+    ExpertParametersOf(index n_features, index n_components)
         : filters(n_components * n_features), offsets(n_components), coefficients(n_components), centre(n_features) {}
-    Buffer<double> filters;       // V (m,d), row by row
-    Buffer<double> offsets;       // c (m,)
-    Buffer<double> coefficients;  // α (m,)
-    Buffer<double> centre;        // b (d,)
-    double precision = 0;         // p
+    Buffer<Number> filters;       // V (m,d), row by row
+    Buffer<Number> offsets;       // c (m,)
+    Buffer<Number> coefficients;  // α (m,)
+    Buffer<Number> centre;        // b (d,)
+    Number precision = 0;         // p
+
+    // A copy in a precision.
+    template <class Other>
+    ExpertParametersOf<Other> as() const {
+        ExpertParametersOf<Other> copy(centre.size(), offsets.size());
+        const auto convert = [](const Buffer<Number>& from, Buffer<Other>& to) {
+            for (index i = 0; i < from.size(); ++i) to[i] = static_cast<Other>(from[i]);
+        };
+        convert(filters, copy.filters);
+        convert(offsets, copy.offsets);
+        convert(coefficients, copy.coefficients);
+        convert(centre, copy.centre);
+        copy.precision = static_cast<Other>(precision);
+        return copy;
+    }
 };
+using ExpertParameters = ExpertParametersOf<double>;
 
 // The plainest model, and what others derive from: θ is V, there is no base, α = 1.
 class ComponentsModel {
@@ -46,9 +64,14 @@ class ComponentsModel {
         for (index i = 0; i < m_ * d_; ++i) out.filters[i] = theta[i];
         for (index k = 0; k < m_; ++k) out.coefficients[k] = 1;
     }
-    // The gradient with respect to θ of that with respect to V, c, α, b, p.
-    void pull_back(const ExpertParameters& /*at*/, const ExpertParameters& by, double* gradient) const noexcept {
-        for (index i = 0; i < m_ * d_; ++i) gradient[i] = by.filters[i];
+    // The gradient with respect to θ of that with respect to V, c, α, b, p, which is `by`
+    // (linear_experts/gradient.hpp): all samples' in double, or a pack's.
+    template <class Number, class By, class Out>
+    void pull_back(const ExpertParametersOf<Number>& /*at*/, const By& by, Out gradient) const noexcept {
+        for (index k = 0; k < m_; ++k) {
+            const auto by_filter = by.filter(k);
+            for (index j = 0; j < d_; ++j) gradient[k * d_ + j] = by_filter[j];
+        }
     }
 
   protected:

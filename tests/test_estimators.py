@@ -65,6 +65,7 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
     [
         Gaussian(),
         Gaussian("diag"),
+        Gaussian(robust=0.2),
         GaussianMixture(),
         VonMisesFisher(normalize=True),
         ICA(random_state=0),
@@ -77,10 +78,12 @@ each_model = pytest.mark.parametrize(("model", "data"), MODELS.values(), ids=MOD
         ICA(orthogonal=True, random_state=0),
         ICA(batch_size=20, early_stopping=True, random_state=0),
     ],
-    # Equal in expectation, as test_minibatch.py makes sure.
     expected_failed_checks=lambda estimator: (
+        # Equal in expectation, as test_minibatch.py makes sure.
         {"check_sample_weight_equivalence_on_dense_data": "rows come in other batches"}
         if getattr(estimator, "batch_size", None)
+        else dict.fromkeys(["check_fit_score_takes_y", "check_n_features_in_after_fitting"], "no partial_fit then")
+        if estimator.robust
         else {}
     ),
 )

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import scorematch
 from scorematch import _core
-from scorematch._threads import effective_threads
+from scorematch._threads import effective_threads, one_blas_thread
+from threadpoolctl import threadpool_info
 
 TESTS = Path(__file__).parent
 
@@ -388,3 +389,30 @@ def test_import_is_lazy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_blas_gets_its_threads_back():
+    """Whatever the order in which threads come and leave, and whatever goes wrong inside."""
+
+    def numbers():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    def fit(seed):
+        X = np.random.default_rng(seed).standard_t(4, size=(200 + 100 * (seed % 3), 2))
+        scorematch.StudentT(5.0, n_jobs=1).fit(X)
+
+    def inside():
+        with one_blas_thread(), one_blas_thread():
+            return numbers()
+
+    fit(0)  # loads all libraries
+    before = numbers()
+    assert before
+    assert set(inside()) == {1}
+    with ThreadPoolExecutor(1) as pool:
+        assert set(pool.submit(inside).result()) == {1}
+    with pytest.raises(KeyError), one_blas_thread(), one_blas_thread():
+        raise KeyError
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fit, range(24)))
+    assert numbers() == before

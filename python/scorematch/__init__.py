@@ -50,6 +50,7 @@ _EXPORTS = {
     "PairwiseInteractionCV": "_interaction_selection",
     "PairwiseInteractionIC": "_interaction_selection",
     "StabilitySelection": "_interaction_stability",
+    "compare": "_model_choice",
     "interaction_path": "_interaction_path",
     "load_model": "_model_files",
     "save_model": "_model_files",
@@ -71,6 +72,7 @@ if _TYPE_CHECKING:
     from scorematch._interaction_path import InteractionPath, interaction_path
     from scorematch._interaction_selection import PairwiseInteractionCV, PairwiseInteractionIC
     from scorematch._interaction_stability import StabilitySelection, stability_selection
+    from scorematch._model_choice import compare
     from scorematch._model_files import load_model, save_model
     from scorematch._pairwise_interaction import (
         ExponentialSquareRoot,

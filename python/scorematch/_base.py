@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal, Self
 
@@ -23,7 +23,8 @@ from scorematch._field import (
     settled_weight,
 )
 from scorematch._threads import effective_threads
-from scorematch._validation import Floats, check_sample_weight, check_samples, check_theta
+from scorematch._validation import Floats, check_sample_weight, check_samples, check_theta, raw_sample_weight
+from scorematch._windham import central_rows
 from scorematch.domains import Sphere
 
 # θ to J(θ) and its gradient.
@@ -39,7 +40,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     """
 
     # The name in the compiled registry; empty where a family has its derivatives from elsewhere, and overrides
-    # `_layout`, `_evaluate` and `_loss`.
+    # `_layout`, `_evaluate_rows` and `_loss`.
     _family: ClassVar[str] = ""
     # False where it is another family that chooses one of its options by itself.
     _is_family: ClassVar[bool] = True
@@ -58,6 +59,12 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     objective_: float
     converged_: bool
     n_iter_: int
+    # Of a fit by Windham's weights: the final ones, of mean 1, and how often they were made anew (see _windham.py).
+    robust_weights_: NDArray[np.float64]
+    n_reweightings_: int
+
+    # What the norm term of the objective is multiplied by: more than 1 while a density to that power is fitted.
+    _power: float = 1.0
 
     # -- what a family provides ----------------------------------------------------------------------------------
 
@@ -98,6 +105,12 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def _compiled_theta(self) -> NDArray[np.float64]:
         """θ in the coordinates of the compiled family."""
         return self.theta_
+
+    def _log_density(self, X: Floats, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The log density less a constant, at rows that are checked and any θ of the compiled family."""
+        field = _core.Field.sphere() if self._on_sphere else _core.Field.euclidean()
+        found = _core.evaluate(self._compiled(), theta, X, field, ["log_density"], self._threads(), self._origin())
+        return found["log_density"].astype(np.float64, copy=False)
 
     @property
     def _counted(self) -> str:
@@ -163,20 +176,70 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Estimate the parameters by score matching; a fit that fails leaves the model as it was."""
 
+    # -- fitting again -------------------------------------------------------------------------------------------
+
+    def _copy(self) -> Self:
+        # scikit-learn's own way takes as long as the estimate of a few rows.
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__)
+        return model
+
+    def _for_refits(self, seed: int) -> Self:
+        """A copy to be fitted again to other rows: on one thread, silent, with the weight that this fit settled."""
+        model = self._copy()
+        fixed = {"n_jobs": 1, "verbose": 0, "random_state": seed}
+        if hasattr(self, "weight_"):
+            fixed["weight"] = self.weight_
+        for name in fixed.keys() & set(self._get_param_names()):
+            setattr(model, name, fixed[name])
+        return model
+
+    def _training_rows(
+        self, X: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Floats, NDArray[np.float64] | None]:
+        """The rows that a fit to X would see, and their weights on their own scale."""
+        X = self._check_samples(X)
+        return X, raw_sample_weight(sample_weight, len(X))
+
+    def _fit_again(self, X: Floats, sample_weight: NDArray[np.float64]) -> None:
+        """Fit to rows that are much like those of the fit; from its θ on, where a fit needs a start."""
+        self.fit(X, sample_weight=sample_weight)
+
+    def _estimates_from_sums(self) -> bool:
+        """Whether the estimate is a function of sums over rows, and it is `ClosedFormEstimator` that it comes from."""
+        return False
+
     # -- the model at its θ --------------------------------------------------------------------------------------
 
     @property
     def theta_names_(self) -> list[str]:
         """Names of the entries of ``theta_``, such as ``precision[0,1]``."""
         self._check_is_fitted()
+        return self._names_of_theta(None)
+
+    def _names_of_theta(self, columns: Sequence[str] | None) -> list[str]:
+        """The same with names of columns, where these are given, in place of their numbers."""
         names: list[str] = []
         for name, packing, shape in self._layout():
+            labels: list[Sequence[object]] = [range(length) for length in shape]
+            for axis in self._axes_of_features(packing, shape) if columns is not None else ():
+                labels[axis] = columns or ()
             for position in itertools.product(*(range(length) for length in shape)):
                 row, column = position[-2:] if packing != "dense" else (0, 0)
                 if (packing == "symmetric" and column < row) or (packing == "lower" and column > row):
                     continue
-                names.append(f"{name}[{','.join(map(str, position))}]" if position else name)
+                place = ",".join(str(label[i]) for label, i in zip(labels, position, strict=True))
+                names.append(f"{name}[{place}]" if position else name)
         return names
+
+    def _axes_of_features(self, packing: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Which axes of a block of θ run over the columns of X, as far as its shape tells."""
+        d, n_axes = self.n_features_in_, len(shape)
+        if packing != "dense":
+            return (n_axes - 2, n_axes - 1) if shape[-1] == d else ()
+        # A vector of a family with components may be one of them.
+        sure = n_axes > 1 or (bool(self._family) and self._size() != d)
+        return (n_axes - 1,) if n_axes and shape[-1] == d and sure else ()
 
     def score_function(self, X: ArrayLike) -> Floats:
         """The score function, the gradient of log p with respect to x.
@@ -353,6 +416,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
             )
 
     def _set_theta(self, theta: NDArray[np.float64]) -> None:
+        self.__dict__.pop("_cached_sandwich", None)
         self.theta_ = np.ascontiguousarray(theta, dtype=np.float64)
         self._set_params_from_theta()
 
@@ -389,14 +453,35 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
 
     def _field(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> _core.Field:
         """Domain and weight at samples, as the objective sees them."""
+        field = self._unraised_field(X, sample_weight)
+        return field if self._power == 1 else field.raised(self._power)
+
+    def _unraised_field(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> _core.Field:
+        """Domain and weight at samples, of which moments are taken: those know no power."""
         return compiled_field(self._domain(), self._settled_weight(X, sample_weight), X)
+
+    def _rows_to_begin_with(self, X: Floats) -> NDArray[np.bool_]:
+        """What a robust fit is begun with: the rows that are surely no outliers."""
+        return central_rows(X)
+
+    @contextmanager
+    def _raised(self, power: float) -> Iterator[None]:
+        """Inside, the objective is that of the density to this power, over the power."""
+        self._power = power
+        try:
+            yield
+        finally:
+            del self._power
 
     def _threads(self) -> int:
         return effective_threads(getattr(self, "n_jobs", None))
 
     def _evaluate(self, X: ArrayLike, *wanted: str) -> dict[str, Floats]:
         self._check_is_fitted()
-        X = self._check_samples(X)
+        return self._evaluate_rows(self._check_samples(X), *wanted)
+
+    def _evaluate_rows(self, X: Floats, *wanted: str) -> dict[str, Floats]:
+        """The same on rows that are checked: those of the fit come without the names of their columns."""
         # Weights belong to the objective; what is asked of the density itself holds on the boundary too.
         weighted = self._has_boundary and not {"norm_term", "hessian_term"}.isdisjoint(wanted)
         if not weighted:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scorematch._base import ScoreMatchingEstimator
+from scorematch._estimating import EXACT
 from scorematch._field import blocks_of_field
 from scorematch._quadratic import QuadraticForm
+from scorematch._uncertainty import InferentialEstimator
 from scorematch._validation import Floats, check_not_tiny, check_sample_weight, raw_sample_weight
+from scorematch._windham import exponent_of, fit_robustly, forget
 
 Doubles = NDArray[np.float64]
 
@@ -35,8 +39,16 @@ class Sums(Protocol):
         """The same with all weights multiplied."""
         ...
 
+    def as_vector(self) -> Doubles:
+        """All that adds up, Σ w first, (n_numbers,): vectors of one kind and about one point may be added."""
+        ...
 
-class ClosedFormEstimator(ScoreMatchingEstimator):
+    def with_vector(self, vector: Doubles, n_samples: int) -> Self:
+        """Sums of the same kind about the same point over other rows."""
+        ...
+
+
+class ClosedFormEstimator(InferentialEstimator):
     """Base of the families whose objective is a quadratic form in θ.
 
     A family says which sums it needs (`_sums`), what it estimates from them (`_estimate`) and what their quadratic form
@@ -56,6 +68,14 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
     @abstractmethod
     def _estimate(self, sums: Any) -> None:
         """Set `theta_` and what follows from it, and `objective_`."""
+
+    def _estimates(self, vectors: Doubles, like: Any, n_samples: int) -> Doubles | None:
+        """θ from each of many sums, given by their vectors, (n, n_numbers), and sums about the same point.
+
+        (n, n_params), rows of NaN where only `_estimate` can tell what is to be done. None from a family that takes
+        them one by one.
+        """
+        return None
 
     @abstractmethod
     def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
@@ -119,11 +139,18 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         Raises
         ------
         ValueError
-            Also where the model is from a file or from parameters: it does not hold the sums of its data.
+            Also where the model is from a file, from parameters or from a robust fit: it does not hold the sums of its
+            data; and with `robust`, which needs all rows at once.
         """
+        if exponent_of(self) > 0:
+            raise ValueError(
+                f"partial_fit does not go with robust={self.robust:g}: the weights of earlier rows depend on later "
+                "ones, so that all are needed at once. Call fit, or choose robust=0"
+            )
         if hasattr(self, "theta_") and not hasattr(self, "_moments"):
             raise ValueError(
-                "a model from a file or from parameters does not hold the sums of its data; call fit to start anew"
+                "a model from a file, from parameters or from a robust fit does not hold the sums of its data; call "
+                "fit to start anew"
             )
         with self._all_or_nothing():
             self._add(X, sample_weight)
@@ -151,12 +178,35 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
             X = self._check_samples(X, reset=not hasattr(self, "n_features_in_"))
             return self._form(X, check_sample_weight(sample_weight, len(X)))
 
+    def _objective_hessian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
+        return self._form(X, sample_weight).gamma, EXACT
+
+    def _training_rows(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Floats, Doubles | None]:
+        return self._training_samples(X, sample_weight, reset=False)
+
+    def _estimates_from_sums(self) -> bool:
+        return exponent_of(self) == 0
+
+    def _estimate_from(self, sums: Any) -> None:
+        """Set all that a fit gives."""
+        self.converged_, self.n_iter_ = True, 1
+        self._estimate(sums)
+        self._check_objective()
+
     def _sums_in_blocks(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Any:
         sums = None
         for block in blocks_of_field(self._domain(), self._settled_weight(X, sample_weight), len(X)):
             weight = None if sample_weight is None else sample_weight[block]
             more = self._sums(X[block], weight, earlier if sums is None else sums)
             sums = more if sums is None else sums + more
+        return sums
+
+    def _sums_of_blocks(self, X: Floats, sample_weight: Doubles | None, ends: NDArray[np.intp], like: Any) -> Doubles:
+        """The vectors of the sums over the rows between two ends, (n_blocks, n_numbers), about the point of `like`."""
+        sums = np.empty((len(ends) - 1, like.as_vector().size))
+        for vector, (begin, end) in zip(sums, itertools.pairwise(ends.tolist()), strict=True):
+            weight = None if sample_weight is None else sample_weight[begin:end]
+            vector[:] = self._sums_in_blocks(X[begin:end], weight, like).as_vector()
         return sums
 
     def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
@@ -169,6 +219,13 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
         weight = check_sample_weight(raw_weight, len(X))
         if earlier is None:
             self._settle_weight(X, weight)
+        if len(X) + (0 if earlier is None else earlier.n_samples) < 2:
+            raise ValueError(f"{name} needs at least 2 samples; got n_samples = 1")
+        forget(self)
+        if exponent_of(self) > 0:
+            self._fit_robustly(X, weight)
+            self._training = X, weight
+            return
         sums = self._sums_in_blocks(X, weight, earlier)
         if raw_weight is not None:  # the checked ones have mean 1
             sums = sums.times(float(np.mean(raw_weight)))
@@ -177,9 +234,26 @@ class ClosedFormEstimator(ScoreMatchingEstimator):
             if kind != self._kind:
                 raise ValueError(f"options of {name} have changed since the last block; call fit to start anew")
             sums = earlier + sums
-        if sums.n_samples < 2:
-            raise ValueError(f"{name} needs at least 2 samples; got n_samples = 1")
-        self.converged_, self.n_iter_ = True, 1
-        self._estimate(sums)
-        self._check_objective()
+        self._estimate_from(sums)
         self._moments, self._kind = sums, kind
+        if earlier is None:
+            self._training = X, weight
+        else:  # earlier blocks are not held
+            self.__dict__.pop("_training", None)
+
+    def _fit_robustly(self, X: Floats, sample_weight: Doubles | None) -> None:
+        sums: Any = None
+
+        def estimate(weight: Doubles | None, again: bool = False) -> None:
+            nonlocal sums
+            sums = self._sums_in_blocks(X, weight, sums)  # about the same point as the ones before
+            self.converged_, self.n_iter_ = True, 1
+            self._estimate(sums)
+
+        with self._reusing():
+            fit_robustly(self, X, sample_weight, estimate)
+        self._check_objective()
+
+    def _reusing(self) -> AbstractContextManager[None]:
+        """Inside, the same rows come again and again with other weights."""
+        return nullcontext()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
 
@@ -13,7 +14,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
+from scorematch._estimating import (
+    SET_TO_ZERO,
+    EstimatingEquations,
+    Penalty,
+    Products,
+    Stationary,
+    products_of_rows,
+)
 from scorematch._field import field_values
+from scorematch._moments import joined, parted
 from scorematch._penalised import UnboundedError, minimise_penalised
 from scorematch._quadratic import QuadraticForm, SingularError, relative_error, solve
 from scorematch._user_functions import RowFunction, UserFunction, check_callable
@@ -31,6 +41,8 @@ Doubles = NDArray[np.float64]
 
 # Numbers in an array of derivatives, where the user does not say how many rows go together: 4 MiB.
 BLOCK_NUMBERS = 2**19
+# Numbers that a robust fit keeps of what the functions gave, between reweightings: 256 MiB.
+MOST_KEPT_NUMBERS = 2**25
 # What rounding may leave of relative error in the coefficients, before it is said and before the fit is refused.
 SMALL_ERROR, LARGE_ERROR = 1e-6, 1e-2
 
@@ -80,6 +92,9 @@ class ExponentialFamily(ClosedFormEstimator):
         With `alpha`, how far the conditions of a minimum may be missed, as a part of the largest entry of g.
     max_iter : int, default=1000
         With `alpha`, the largest number of iterations.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. Needs `statistic`. See the notes of :class:`Gaussian`.
 
     Attributes
     ----------
@@ -96,6 +111,8 @@ class ExponentialFamily(ClosedFormEstimator):
         Whether the minimum was found, and in how many iterations; True and 1 without `alpha`.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -158,6 +175,7 @@ class ExponentialFamily(ClosedFormEstimator):
         block_size: int | None = None,
         tol: float = 1e-10,
         max_iter: int = 1000,
+        robust: float = 0.0,
     ) -> None:
         self.statistic_jacobian = statistic_jacobian
         self.statistic_hessian_diagonal = statistic_hessian_diagonal
@@ -170,6 +188,7 @@ class ExponentialFamily(ClosedFormEstimator):
         self.block_size = block_size
         self.tol = tol
         self.max_iter = max_iter
+        self.robust = robust
 
     def unnormalized_log_density(self, X: ArrayLike) -> Floats:
         """The logarithm of the density, up to a constant that does not depend on x.
@@ -251,18 +270,30 @@ class ExponentialFamily(ClosedFormEstimator):
             weight = None if sample_weight is None else sample_weight[first : first + size]
             yield _Block(self, first, rows, h, dh, weight)
 
+    @contextmanager
+    def _reusing(self) -> Iterator[None]:
+        self._kept = _Kept()
+        try:
+            yield
+        finally:
+            del self._kept
+
+    def _log_density(self, X: Floats, theta: Doubles) -> Doubles:
+        return np.concatenate([block.statistic() @ theta for block in self._blocks(X)])
+
+    def _log_density_slopes(self, X: Floats, scales: Doubles) -> Doubles:
+        return np.concatenate([block.statistic() for block in self._blocks(X)])
+
     def _function(self, argument: str) -> UserFunction:
         axes = (("n_statistics", int(self.n_statistics)), ("n_features", self.n_features_in_))
         return UserFunction(argument, getattr(self, argument), axes[:1] if argument == "statistic" else axes)
 
-    def _evaluate(self, X: ArrayLike, *wanted: str) -> dict[str, Floats]:
-        self._check_is_fitted()
+    def _evaluate_rows(self, X: Floats, *wanted: str) -> dict[str, Floats]:
         if "log_density" in wanted and self.statistic is None:
             raise ValueError(
                 "unnormalized_log_density needs the statistics themselves, not only their derivatives: pass "
                 "statistic, a function from a block of rows to an array of shape (n_rows, n_statistics)"
             )
-        X = self._check_samples(X)
         n, d = X.shape
         columns = {"score": (n, d), "hessian_diagonal": (n, d)}
         results = {name: np.empty(columns.get(name, (n,)), dtype=X.dtype) for name in wanted}
@@ -284,7 +315,33 @@ class ExponentialFamily(ClosedFormEstimator):
 
         return loss
 
+    # -- precision -----------------------------------------------------------------------------------------------
+
+    def _estimating(self, X: Floats, sample_weight: Doubles | None) -> EstimatingEquations:
+        penalties = self._penalties()
+        if not penalties.any() and not self.ridge:
+            return Stationary(self)
+        zero = np.flatnonzero((self.theta_ == 0) & (penalties > 0))
+        free = np.delete(np.eye(len(self.theta_)), zero, axis=1)
+        fixed = dict.fromkeys(zero.tolist(), SET_TO_ZERO)
+        return Stationary(self, Penalty(self.ridge * np.eye(len(self.theta_)), free, fixed))
+
+    def _gradient_rows(self, X: Floats, theta: Doubles | None = None) -> Doubles:
+        theta = self.theta_ if theta is None else theta
+        return np.concatenate([block.gradients(theta)[1] for block in self._blocks(X)])
+
+    def _gradient_products(self, X: Floats, sample_weight: Doubles | None) -> Products:
+        found = None
+        for block in self._blocks(X, sample_weight):
+            more = products_of_rows(*block.gradients(self.theta_), block.weight)
+            found = more if found is None else found + more
+        assert found is not None
+        return found
+
     # -- fitting -------------------------------------------------------------------------------------------------
+
+    # While the same rows come again and again.
+    _kept: _Kept | None = None
 
     def _moments_of(self, X: Floats, sample_weight: Doubles | None) -> _Moments:
         p = int(self.n_statistics)
@@ -296,6 +353,7 @@ class ExponentialFamily(ClosedFormEstimator):
         gamma[lower] = gamma.T[lower]
         if not (np.isfinite(gamma).all() and np.isfinite(g).all()):
             raise ValueError("the statistics have derivatives so large that their squares overflow; rescale them")
+        gamma *= self._power
         total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
         kind = (self.n_statistics, self.statistic_jacobian, self.statistic_hessian_diagonal)
         return _Moments(kind, total, X.shape, gamma, g)
@@ -382,7 +440,7 @@ class _Block:
         """Results for each row, by name."""
         found: dict[str, Doubles] = {}
         if "log_density" in wanted:
-            found["log_density"] = self._call("statistic") @ theta
+            found["log_density"] = self.statistic() @ theta
         terms = {"norm_term", "hessian_term"} & set(wanted)
         if terms or "score" in wanted:
             found["score"] = np.einsum("npd,p->nd", self._call("statistic_jacobian"), theta)
@@ -398,6 +456,17 @@ class _Block:
             return (score**2).sum(axis=1) / 2, second.sum(axis=1)
         return (self.h * score**2).sum(axis=1) / 2, (self.h * second + self.dh * score).sum(axis=1)
 
+    def gradients(self, theta: Doubles) -> tuple[Doubles, Doubles]:
+        """ρ of each row, without its weight, and the gradient of each by θ, (n_rows, p)."""
+        second = self._call("statistic_hessian_diagonal")
+        curvature = np.einsum("npd,p->nd", second, theta)
+        by_second = second.sum(axis=2) if self.h is None else np.einsum("npd,nd->np", second, self.h)
+        first = self._call("statistic_jacobian")
+        score = np.einsum("npd,p->nd", first, theta)
+        norm_term, hessian_term = self._terms(score, curvature)
+        rho = self.family._power * norm_term + hessian_term
+        return rho, np.einsum("npd,nd->np", first, self._cotangent(score)) + by_second
+
     def loss_and_gradient(self, theta: Doubles) -> tuple[float, Doubles]:
         """Sums over the rows."""
         # Each array is used up before the next call: functions may give the same one every time, filled anew.
@@ -406,11 +475,15 @@ class _Block:
         first = self._call("statistic_jacobian")
         score = np.einsum("npd,p->nd", first, theta)
         norm_term, hessian_term = self._terms(score, curvature)
-        rho = norm_term + hessian_term
+        rho = self.family._power * norm_term + hessian_term
         value = float(rho.sum() if self.weight is None else rho @ self.weight)
-        cotangent = score if self.h is None or self.dh is None else self.h * score + self.dh
-        gradient = np.einsum("npd,nd->p", first, self._weighted(cotangent)) + second_sums
+        gradient = np.einsum("npd,nd->p", first, self._weighted(self._cotangent(score))) + second_sums
         return value, gradient
+
+    def _cotangent(self, score: Doubles) -> Doubles:
+        """The derivative of ρ by ψ."""
+        raised = self.family._power * score
+        return raised if self.h is None or self.dh is None else self.h * raised + self.dh
 
     def _second_sums(self, second: Doubles) -> Doubles:
         """Σ w h_j ∂²t/∂x_j²."""
@@ -419,19 +492,53 @@ class _Block:
         factor = self._weighted(np.ones_like(self.rows) if self.h is None else self.h)
         return np.asarray(np.einsum("npd,nd->p", second, factor))
 
+    def statistic(self) -> Doubles:
+        """The statistics of each row, (n, p)."""
+        return self._kept_or("t", lambda: (self._call("statistic"),))[0]
+
     def add_form(self, gamma: Doubles) -> tuple[Doubles, Doubles]:
         """The upper triangle of Γ with that of the rows added, and their g; sums."""
-        # The second derivatives are used up before the next call, which may fill the same array anew.
-        g = -self._second_sums(self._call("statistic_hessian_diagonal"))
-        first = self._call("statistic_jacobian")
-        if self.dh is not None:
-            g -= np.einsum("npd,nd->p", first, self._weighted(self.dh))
-        stacked = np.ascontiguousarray(first.transpose(0, 2, 1))
-        if self.h is not None or self.weight is not None:
-            factor = self._weighted(np.ones_like(self.rows) if self.h is None else self.h)
-            stacked = stacked * np.sqrt(factor)[:, :, None]
-        columns = stacked.reshape(-1, stacked.shape[2]).T  # (p, n·d), as BLAS has matrices
+        roots, linear = self._kept_or("form", self._forms)
+        if self.weight is not None:
+            roots = roots * np.sqrt(self.weight)[:, None, None]
+        columns = roots.reshape(-1, roots.shape[2]).T  # (p, n·d), as BLAS has matrices
+        g = linear.sum(axis=0) if self.weight is None else self.weight @ linear
         return cast(Doubles, dsyrk(1.0, columns, beta=1.0, c=gamma, overwrite_c=1)), g
+
+    def _forms(self) -> tuple[Doubles, Doubles]:
+        """Of each row √h D transposed, (n, d, p), of which Γ is the product with itself, and g, (n, p)."""
+        # The second derivatives are used up before the next call, which may fill the same array anew.
+        second = self._call("statistic_hessian_diagonal")
+        linear = -(second.sum(axis=2) if self.h is None else np.einsum("npd,nd->np", second, self.h))
+        first = self._call("statistic_jacobian")
+        if self.h is None or self.dh is None:
+            return np.ascontiguousarray(first.transpose(0, 2, 1)), linear
+        linear -= np.einsum("npd,nd->np", first, self.dh)
+        return np.ascontiguousarray(first.transpose(0, 2, 1)) * np.sqrt(self.h)[:, :, None], linear
+
+    def _kept_or(self, name: str, make: Callable[[], tuple[Doubles, ...]]) -> tuple[Doubles, ...]:
+        kept = self.family._kept
+        return make() if kept is None else kept.get((name, self.first), make)
+
+
+class _Kept:
+    """What was made of the user's functions, for when the rows come again; as much as there is room for."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, int], tuple[Doubles, ...]] = {}
+        self.room = MOST_KEPT_NUMBERS
+
+    def get(self, key: tuple[str, int], make: Callable[[], tuple[Doubles, ...]]) -> tuple[Doubles, ...]:
+        """What is known by this key, or else made."""
+        if key in self.known:
+            return self.known[key]
+        made = make()
+        size = sum(array.size for array in made)
+        if size <= self.room:
+            self.room -= size
+            # A function may fill the same array at its next call.
+            self.known[key] = made = tuple(array.copy() for array in made)
+        return made
 
 
 @dataclass(frozen=True)
@@ -466,3 +573,12 @@ class _Moments:
     def times(self, factor: float) -> _Moments:
         """The same with all weights multiplied."""
         return replace(self, total=self.total * factor, gamma=self.gamma * factor, g=self.g * factor)
+
+    def as_vector(self) -> Doubles:
+        """All that adds up."""
+        return joined(self.total, self.gamma, self.g)
+
+    def with_vector(self, vector: Doubles, n_samples: int) -> _Moments:
+        """Those of other rows, from their vector."""
+        total, gamma, g = parted(vector, (), self.gamma.shape, self.g.shape)
+        return replace(self, total=float(total), shape=(n_samples, *self.shape[1:]), gamma=gamma, g=g)

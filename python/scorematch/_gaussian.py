@@ -12,7 +12,8 @@ from scipy.linalg import cho_solve, cholesky, eigh, solve_triangular
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
 from scorematch._moments import Moments, WeightedMoments
-from scorematch._quadratic import BlockForm, QuadraticForm, SingularError
+from scorematch._pairwise_form import symmetric_index
+from scorematch._quadratic import BlockForm, QuadraticForm, SingularError, inverses, minima_from
 from scorematch._sampling import ExactSampler, truncated_normal
 from scorematch._validation import (
     Floats,
@@ -50,6 +51,9 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     weight : Weight, optional
         On a domain with a boundary, one of :mod:`scorematch.weights` or a pair of functions h and h′; where None, the
         one that :func:`scorematch.weights.default_weight` chooses.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
 
@@ -73,6 +77,8 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         Always True and 1.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -86,9 +92,22 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     there it draws one coordinate at a time, which rejects nothing. Where almost all would be rejected,
     :func:`scorematch.datasets.sample_truncated_gaussian` goes on by Gibbs sampling.
 
+    With `robust` = c > 0, rows are weighted by the fitted density to the power c, and the density to the power 1 + c is
+    fitted to them, which is what data of the model follow when they are weighted so; that again and again until
+    weights, of mean 1, change by less than 1e-9 on average (less than `tol` in families that have it). It is begun with
+    rows near the medians of the columns. Gross outliers end with a weight of 0; without outliers the estimate is
+    consistent, and some tenths of c cost little: the variance of the mean of a normal column is
+    :math:`(1 + c^2/(1+2c))^{3/2}` times as large, 1.04 for c = 0.2 and 1.19 for c = 0.5. A power of the density is the
+    more selective the more columns there are: of many, choose a smaller c. ``objective_`` is what was minimised, the
+    objective of weighted rows with the norm term times 1 + c, to which penalties are added; ``n_iter_`` counts the
+    iterations of all refits. :meth:`score` and the other methods are those of the density itself. Standard errors count
+    in that the weights depend on the estimate.
+
     References
     ----------
     Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 3.1.
+    Windham (1995), "Robustifying model fitting", JRSS B 57; Scealy, Hingee, Kent and Wood (2024), "Robust score
+    matching for compositional data", Statistics and Computing 34: robust fits.
     Yu, Drton and Shojaie (2019), "Generalized score matching for non-negative data", JMLR 20, section 3.
 
     Examples
@@ -117,11 +136,13 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         *,
         domain: Domain | None = None,
         weight: Weight | None = None,
+        robust: float = 0.0,
         n_jobs: int | None = None,
     ) -> None:
         self.covariance_type = covariance_type
         self.domain = domain
         self.weight = weight
+        self.robust = robust
         self.n_jobs = n_jobs
 
     def _draw(self, n_samples: int, random: np.random.RandomState) -> Doubles:
@@ -218,6 +239,11 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Moments | WeightedMoments:
         return self._moments_of(X, sample_weight, None if earlier is None else earlier.shift)
 
+    def _sums_of_blocks(self, X: Floats, sample_weight: Doubles | None, ends: NDArray[np.intp], like: Any) -> Doubles:
+        if isinstance(like, WeightedMoments):
+            return super()._sums_of_blocks(X, sample_weight, ends, like)
+        return Moments.of_blocks(X, sample_weight, ends, like=like, n_threads=self._threads())
+
     def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
         return self._blocks(self._moments_of(X, sample_weight, np.zeros(X.shape[1]))).assembled()
 
@@ -225,7 +251,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         diagonal = self.covariance_type != "full"
         if self._has_boundary:
             return WeightedMoments.of(
-                X, weight, self._field(X, weight), diagonal=diagonal, n_threads=self._threads(), shift=shift
+                X, weight, self._unraised_field(X, weight), diagonal=diagonal, n_threads=self._threads(), shift=shift
             )
         return Moments.of(X, weight, diagonal=diagonal, n_threads=self._threads(), shift=shift)
 
@@ -235,7 +261,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         # On all of space moments tell everything, at a quarter of the products of scores and their way back.
         moments = self._moments_of(X, sample_weight, None)
         assert isinstance(moments, Moments)
-        mean, covariance = moments.mean, moments.covariance
+        mean, covariance, power = moments.mean, moments.covariance, self._power
 
         def loss(theta: Doubles) -> tuple[float, Doubles]:
             precision, linear = self._unpack(theta)
@@ -248,9 +274,9 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
                 diagonal = np.diagonal(precision)
                 slope = np.diag(diagonal * covariance - residual * mean)
                 spread = float(diagonal**2 @ covariance)
-            slope = slope - np.eye(len(mean))
-            value = (spread + residual @ residual) / 2 - np.trace(precision)
-            return float(value), self._pack_slope(slope, residual)
+            slope = power * slope - np.eye(len(mean))
+            value = power * (spread + residual @ residual) / 2 - np.trace(precision)
+            return float(value), self._pack_slope(slope, power * residual)
 
         return loss
 
@@ -262,7 +288,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         return self._pack(doubled if self.covariance_type == "full" else slope, linear)
 
     def _blocks(self, moments: Moments | WeightedMoments) -> BlockForm:
-        """Γ and g, block by block, about the moments' shift s, in the parameters P and η − Ps.
+        """Γ and g, block by block, about the moments' shift s, in the parameters P and η − Ps; many of many moments.
 
         Coordinate j has ψ_j = η_j − Σ_i P_ji y_i = q_jᵀz with z = (−y, 1), and adds ½ q_jᵀA_jq_j + c_jᵀq_j with
         A_j = E[h_j z zᵀ] and c_j = E[h_j′ z] − E[h_j] e_j. What is left is to say where the entries of q_j stand in θ.
@@ -270,11 +296,14 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         d = len(moments.shift)
         diagonal = self.covariance_type != "full"
         each = np.arange(d)
+        total = np.asarray(moments.total)
         if isinstance(moments, WeightedMoments):
             # Where all coordinates share their weight, so do they these sums.
+            lead = total.ndim
             sums = moments.sums | {
-                name: np.broadcast_to(moments.sums[name], (d, *moments.sums[name].shape[1:]))
-                for name in ("h", "first", "second")
+                name: np.broadcast_to(value, (*total.shape, d, *value.shape[lead + 1 :]))
+                for name, value in moments.sums.items()
+                if name in ("h", "first", "second")
             }
         else:
             sums = {
@@ -288,30 +317,30 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
             precision_index = each if self.covariance_type == "diag" else np.zeros(d, dtype=int)
             index = np.stack([precision_index, precision_index.max() + 1 + each], axis=1)
             own = np.zeros(d, dtype=int)  # the place of y_j among the entries that enter ψ_j
-            sums = sums | {"first": np.diagonal(sums["first"])[:, None], "cross": np.diagonal(sums["cross"])[:, None]}
-            sums["second"] = sums["second"][:, None, None]
+            for name in ("first", "cross"):
+                sums[name] = np.diagonal(sums[name], axis1=-2, axis2=-1)[..., None]
+            sums["second"] = sums["second"][..., None, None]
         else:
-            upper = np.zeros((d, d), dtype=int)
-            upper[np.triu_indices(d)] = np.arange(d * (d + 1) // 2)
-            index = np.column_stack([np.maximum(upper, upper.T), d * (d + 1) // 2 + each])
+            index = np.column_stack([symmetric_index(d), d * (d + 1) // 2 + each])
             own = each
-        blocks = np.empty((d, index.shape[1], index.shape[1]))
-        blocks[:, :-1, :-1] = sums["second"]
-        blocks[:, :-1, -1] = blocks[:, -1, :-1] = -sums["first"]
-        blocks[:, -1, -1] = sums["h"]
-        linear = np.column_stack([sums["cross"], -sums["dh"]])
-        linear[each, own] += sums["h"]
-        blocks /= moments.total
-        return BlockForm(index, blocks, linear / moments.total)
+        blocks = np.empty((*total.shape, d, index.shape[1], index.shape[1]))
+        blocks[..., :-1, :-1] = sums["second"]
+        blocks[..., :-1, -1] = blocks[..., -1, :-1] = -sums["first"]
+        blocks[..., -1, -1] = sums["h"]
+        linear = np.concatenate([sums["cross"], -sums["dh"][..., None]], axis=-1)
+        linear[..., each, own] += sums["h"]
+        blocks /= total[..., None, None, None]
+        return BlockForm(index, blocks, linear / total[..., None, None]).raised(self._power)
 
     def _estimate(self, moments: Moments | WeightedMoments) -> None:
         if isinstance(moments, Moments):
-            precision = self._invert(moments)
+            # Of weighted data, which follow the density to the power.
+            precision = self._invert(moments) / self._power
             mean = moments.mean
             self.objective_ = -float(np.trace(precision)) / 2
             self._set_theta(self._pack(precision, precision @ mean))
             # What was measured, not the inverse of its inverse.
-            self.mean_, self.covariance_ = mean, self._shaped(moments.covariance)
+            self.mean_, self.covariance_ = mean, self._power * self._shaped(moments.covariance)
             self.params_ = {"mean": self.mean_, "covariance": self.covariance_}
             return
         try:
@@ -330,6 +359,34 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
                 "if the truncation makes it so, and mean_ and covariance_ are formal. More data, or another weight, "
                 "may mend it"
             )
+
+    def _estimates(self, vectors: Doubles, like: Moments | WeightedMoments, n_samples: int) -> Doubles | None:
+        if isinstance(like, WeightedMoments):
+            return self._estimates_in_domain(vectors, like, n_samples)
+        moments = like.with_vector(vectors, n_samples)
+        mean, covariance = moments.mean, moments.covariance
+        if self.covariance_type == "full":
+            precision = inverses(covariance, moments.eps)
+            upper = precision[:, *np.triu_indices(mean.shape[1])]
+            linear = (precision @ mean[:, :, None])[:, :, 0]
+        else:
+            if self.covariance_type == "spherical":
+                covariance = covariance.mean(axis=1, keepdims=True)
+            upper = 1 / np.where(covariance > 0, covariance, np.nan)
+            linear = upper * mean
+        thetas = np.concatenate([upper, linear], axis=1)
+        thetas[moments.is_constant.any(axis=1)] = np.nan
+        return thetas
+
+    def _estimates_in_domain(self, vectors: Doubles, like: WeightedMoments, n_samples: int) -> Doubles | None:
+        thetas = minima_from(lambda some: self._blocks(like.with_vector(some, n_samples)), vectors, n_samples, like.eps)
+        if thetas is None:
+            return None
+        d = len(like.shift)
+        precision = thetas[:, :-d]
+        full = self.covariance_type == "full"
+        thetas[:, -d:] += precision[:, symmetric_index(d)] @ like.shift if full else precision * like.shift
+        return thetas
 
     def _shaped(self, covariance: Doubles) -> Doubles:
         """The covariance in the shape that `covariance_type` asks for, (d, d)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ from scorematch._optimize import warn_unless_converged
 from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive
 from scorematch._warnings import warn
+from scorematch._windham import clustered_rows
 from scorematch.domains import Domain
 from scorematch.weights import Weight
 
@@ -77,6 +78,9 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     n_iter_no_change : int, default=10
         How many epochs the objective (with `early_stopping`, the score of the rows held out) must not have fallen to
         have settled. It takes as many epochs again for the learning rate to fall to 0.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`. Not with `batch_size`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
@@ -113,6 +117,8 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -180,6 +186,7 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        robust: float = 0.0,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -197,6 +204,7 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.robust = robust
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -311,6 +319,15 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         self._check_options()
         self._settings()
         self._check_rows(X, sample_weight)
+        self._descend(X, sample_weight)
+
+    def _refit(self, X: Floats, sample_weight: Doubles | None) -> None:
+        self._descend(X, sample_weight, again=True)
+
+    def _rows_to_begin_with(self, X: Floats) -> NDArray[np.bool_]:
+        return clustered_rows(X, 2 ** min(self.n_components or 0, 5))
+
+    def _descend(self, X: Floats, sample_weight: Doubles | None, again: bool = False) -> None:
         moments = Moments.of(X, sample_weight, diagonal=True, n_threads=self._threads())
         m, d = self._size(), X.shape[1]
         if len(moments.constant_columns()) == d:
@@ -320,11 +337,16 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         # space the model is closed under shifts, and the fit is about a point that X subtracts exactly.
         origin = np.zeros(d) if self._has_boundary else moments.mean.astype(X.dtype).astype(np.float64)
         estimated, random = not self._constants(), check_random_state(self.random_state)
+        starts: Iterable[Doubles] = self._starts(moments.mean - origin, variance, random)
+        if again:
+            hidden = self.intercept_hidden_ + self.components_ @ origin / self.noise_variance_
+            visible, log_variance = self.intercept_visible_ - origin, float(np.log(self.noise_variance_))
+            starts = [self._joined(self.components_, hidden, visible, log_variance)]
         minimum = self._minimise(
             self._compiled(),
             X,
             sample_weight,
-            self._starts(moments.mean - origin, variance, random),
+            starts,
             scale=self._joined(np.full((m, d), np.sqrt(variance)), np.ones(m), np.full(d, np.sqrt(variance)), 1.0),
             unit=d / variance,
             random=random,

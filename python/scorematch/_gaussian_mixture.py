@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite, check_real
 from scorematch._warnings import warn
 from scorematch._whole_data import WholeDataEstimator
+from scorematch._windham import clustered_rows
 from scorematch.domains import Domain
 from scorematch.weights import Weight
 
@@ -74,6 +75,10 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         The gradient at which to stop, in units of the data's scale.
     max_iter : int, default=1000
         Limit of the iterations of one start.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`. Here it is begun
+        without rows that stand alone; outliers that form a cluster of some size are one to a mixture.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
@@ -107,6 +112,8 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         Its number of iterations.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -156,6 +163,7 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         weight: Weight | None = None,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        robust: float = 0.0,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -169,6 +177,7 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         self.weight = weight
         self.tol = tol
         self.max_iter = max_iter
+        self.robust = robust
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -290,11 +299,25 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         self.precisions_ = self._invert(self.covariances_)
         self.params_ = {"weights": self.weights_, "means": self.means_, "covariances": self.covariances_}
 
+    def _at_bounds(self) -> dict[int, str]:
+        # Half the logarithm of a variance above the floor; nothing is known of it where there is nothing above.
+        n_spread = len(self.theta_) - (self.n_components - 1) - self.means_.size
+        first = len(self.theta_) - n_spread
+        spread = self.theta_[first:]
+        if self.covariance_type in ("full", "tied"):
+            d = self.n_features_in_
+            rows, columns = np.tril_indices(d)
+            on_diagonal = np.tile(rows == columns, n_spread // len(rows))
+        else:
+            on_diagonal = np.ones(n_spread, dtype=bool)
+        floored = on_diagonal & (2 * np.where(on_diagonal, spread, 0) <= np.log(0.1 * max(self._floor, 1e-300)))
+        return dict.fromkeys((first + np.flatnonzero(floored)).tolist(), "it is at the covariance floor, reg_covar")
+
     # -- fitting -------------------------------------------------------------------------------------------------
 
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
-        settings = Settings(self.tol, self.max_iter, self.verbose)
+        Settings(self.tol, self.max_iter, self.verbose)  # so that slips are seen before the starts, which take time
         n = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         needed = max(2, self.n_components)
         if n < needed:
@@ -310,14 +333,22 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
                 f"column {constant[0]} of X is constant: a mixture has no density in that direction. Drop the column"
             )
         self._floor = float(self.reg_covar * variances.min())
+        self._descend(X, sample_weight, variances, self._starts(X, sample_weight, variances))
+
+    def _refit(self, X: Floats, sample_weight: Doubles | None) -> None:
+        # The floor stays, and with it the meaning of θ.
+        variances = Moments.of(X, sample_weight, diagonal=True, n_threads=self._threads()).covariance
+        self._descend(X, sample_weight, variances, [self.theta_])
+
+    def _descend(self, X: Floats, sample_weight: Doubles | None, variances: Doubles, starts: Iterable[Doubles]) -> None:
         scales = np.sqrt(variances)
         minimum = minimise(
             self._loss(X, sample_weight),
-            self._starts(X, sample_weight, variances),
+            starts,
             scale=self._theta_scale(scales),
             unit=float(np.sum(1 / variances)),
             eps=float(np.finfo(X.dtype).eps),
-            settings=settings,
+            settings=Settings(self.tol, self.max_iter, self.verbose),
             fault=lambda theta: self._collapse(theta, scales),
             n_anchored=self.n_components - 1,
         )
@@ -341,6 +372,9 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
             )
         elif self.n_components > 1:
             self._warn_of_weights(X, sample_weight, minimum.theta)
+
+    def _rows_to_begin_with(self, X: Floats) -> NDArray[np.bool_]:
+        return clustered_rows(X, self.n_components)
 
     def _warn_of_weights(self, X: Floats, sample_weight: Doubles | None, theta: Doubles) -> None:
         """Say so where the data, seen through slopes, do not tell the weights."""

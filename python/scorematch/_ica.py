@@ -14,6 +14,7 @@ from scorematch._optimize import Loss
 from scorematch._sampling import ExactSampler
 from scorematch._validation import check_flag, check_parameter
 from scorematch._whitening import Prepared
+from scorematch._windham import exponent_of
 
 Doubles = NDArray[np.float64]
 NONLINEARITIES = ("logcosh", "logistic")
@@ -73,6 +74,10 @@ class ICA(ExactSampler, IndependentExperts):
     n_iter_no_change : int, default=10
         How many epochs the objective (with `early_stopping`, the score of the rows held out) must not have fallen to
         have settled. It takes as many epochs again for the learning rate to fall to 0.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`. Data are then whitened
+        by weighted moments. Not with `orthogonal` or `batch_size`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
@@ -104,6 +109,8 @@ class ICA(ExactSampler, IndependentExperts):
     history_ : ndarray of shape (n_epochs,)
         The mean objective of the minibatches of each epoch of the best start, on the scale on which it is minimised;
         empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -172,6 +179,7 @@ class ICA(ExactSampler, IndependentExperts):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        robust: float = 0.0,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -190,6 +198,7 @@ class ICA(ExactSampler, IndependentExperts):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.robust = robust
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -236,6 +245,11 @@ class ICA(ExactSampler, IndependentExperts):
             )
         if self.orthogonal and self.batch_size is not None:
             raise ValueError("orthogonal=True does not go with batch_size: it is fitted on all rows at once")
+        if self.orthogonal and exponent_of(self) > 0:
+            raise ValueError(
+                "orthogonal=True does not go with robust: it takes the covariance of all rows alike, outliers among "
+                "them, for the truth"
+            )
 
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
         components = self._check_components(params["components"])

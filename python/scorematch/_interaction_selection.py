@@ -23,6 +23,8 @@ class _ChosenPenalty(PairwiseInteraction):
     """Base of the models that choose alpha along a path."""
 
     _is_family: ClassVar[bool] = False
+    # No option: paths know no weights that depend on the estimate.
+    robust: ClassVar[float] = 0.0  # type: ignore[misc]
 
     alphas: Any
     n_alphas: int

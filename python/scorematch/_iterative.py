@@ -14,6 +14,7 @@ from scorematch._minibatch import MinibatchSettings, minimise_in_minibatches
 from scorematch._optimize import Loss, Minimum, Settings, Variables, best_of, minimise
 from scorematch._validation import Floats
 from scorematch._whole_data import WholeDataEstimator
+from scorematch._windham import exponent_of
 
 Doubles = NDArray[np.float64]
 
@@ -56,6 +57,10 @@ class IterativeEstimator(WholeDataEstimator):
             self.verbose,
         )
         if self.batch_size is not None:
+            if exponent_of(self) > 0:
+                raise ValueError(
+                    "robust weighs rows against all others, and so needs them at once: leave batch_size=None"
+                )
             return minibatches
         if self.early_stopping:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,10 +13,12 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from scorematch import _core
+from scorematch._estimating import EstimatingEquations, Stationary
 from scorematch._iterative import IterativeEstimator
 from scorematch._optimize import Loss, Variables, warn_unless_converged
 from scorematch._validation import Floats, check_count, check_flag, check_parameter
 from scorematch._warnings import warn
+from scorematch._whitened_equations import WhitenedEquations
 from scorematch._whitening import Prepared, prepare
 
 Doubles = NDArray[np.float64]
@@ -144,6 +147,16 @@ class IndependentExperts(LinearExperts):
         """The parameter of that name; 0 where it is not given."""
         return np.zeros(n_features) if mean is None else check_parameter("mean", mean, (n_features,))
 
+    def _estimating(self, X: Floats, sample_weight: Doubles | None) -> EstimatingEquations:
+        if self.whiten and self._has_boundary:
+            return Stationary(self)  # of given parameters: no fit does that
+        m = len(self.components_)
+        prepared = prepare(X, sample_weight, self.n_components, whiten=self.whiten, n_threads=self._threads())
+        search = self._search(m, prepared)
+        if not self.whiten and search.variables is None:
+            return Stationary(self)
+        return WhitenedEquations(self, prepared, search.variables)
+
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
         self._settings()
@@ -152,23 +165,35 @@ class IndependentExperts(LinearExperts):
                 f"whiten=True has no place on {self._domain()!r}: whitened data do not lie in it. Pass whiten=False"
             )
         self._check_rows(X, sample_weight)
+        self._descend(X, sample_weight)
+
+    def _refit(self, X: Floats, sample_weight: Doubles | None) -> None:
+        self._descend(X, sample_weight, again=True)
+
+    def _descend(self, X: Floats, sample_weight: Doubles | None, again: bool = False) -> None:
         prepared = prepare(X, sample_weight, self.n_components, whiten=self.whiten, n_threads=self._threads())
         r = len(prepared.scales)
-        m = r if self.n_components is None else self.n_components
+        m = len(self.components_) if again else r if self.n_components is None else self.n_components
         search = self._search(m, prepared)
-        rest, random = self._start_of_the_rest(m), check_random_state(self.random_state)
+        rest = self.theta_[self.components_.size :] if again else self._start_of_the_rest(m)
+        random = check_random_state(self.random_state)
         family = _core.Family(self._family, self._variant(), r, m, self._constants())
         loss = _core.Loss(family, prepared.data, sample_weight, self._field(prepared.data), self._threads())
 
         def joined(components: Doubles, behind: Doubles) -> Doubles:
             return np.concatenate([components.ravel(), behind])
 
-        starts = (joined(prepared.starts(m, random), rest) for _ in range(self.n_init))
+        starts: Iterable[Doubles]
+        if again:
+            starts = [joined(self.components_ @ np.linalg.pinv(prepared.matrix), rest)]
+        else:
+            anywhere = (joined(prepared.starts(m, random), rest) for _ in range(self.n_init))
+            starts = (self._better_start(start, loss, search) for start in anywhere)
         minimum = self._minimise(
             family,
             prepared.data,
             sample_weight,
-            (self._better_start(start, loss, search) for start in starts),
+            starts,
             scale=joined(np.broadcast_to(1 / prepared.scales, (m, r)), np.ones_like(rest)),
             unit=float(np.sum(prepared.scales**-2.0)),
             random=random,

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorematch import _constraints, _core
 from scorematch._optimize import STUCK, Minimum
+from scorematch._progress import progress_bar
 from scorematch._validation import Floats, check_count, check_flag, check_real, check_verbose
 
 Doubles = NDArray[np.float64]
@@ -240,7 +240,7 @@ def _progress(settings: MinibatchSettings, number: int) -> Iterator[Report]:
     if not settings.verbose:
         yield lambda _: None
         return
-    bar = _bar(f"start {number + 1}", settings.max_epochs)
+    bar = progress_bar(f"start {number + 1}", settings.max_epochs, "epoch")
     if bar is None:
         epochs = iter(range(1, settings.max_epochs + 1))
         yield lambda value: print(f"start {number + 1}: epoch {next(epochs)}, {what} {value:.10g}", flush=True)
@@ -252,12 +252,3 @@ def _progress(settings: MinibatchSettings, number: int) -> Iterator[Report]:
             bar.update()
 
         yield report
-
-
-def _bar(title: str, total: int) -> Any:
-    """A progress bar of tqdm, None where it is not installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(desc=title, total=total, unit="epoch")

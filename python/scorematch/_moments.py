@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scorematch import _core
+from scorematch._pairwise_form import symmetric_index
 from scorematch._validation import Floats, check_finite
 
 Doubles = NDArray[np.float64]
@@ -24,12 +29,24 @@ def near(X: Floats) -> Doubles:
     return np.where(np.isfinite(middle), middle, 0).astype(np.float64)
 
 
+def joined(*parts: float | Doubles) -> Doubles:
+    """Numbers and arrays as one vector."""
+    return np.concatenate([np.ravel(part) for part in parts])
+
+
+def parted(vectors: Doubles, *shapes: tuple[int, ...]) -> list[Doubles]:
+    """What was joined, arrays of these shapes; from many vectors, (n, n_numbers), arrays (n, *shape)."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = np.split(vectors, ends[:-1], axis=-1)
+    return [part.reshape((*vectors.shape[:-1], *shape)) for part, shape in zip(parts, shapes, strict=True)]
+
+
 @dataclass(frozen=True)
 class Moments:
-    """Sums over samples x with weights w, y = x − shift."""
+    """Sums over samples x with weights w, y = x − shift; or many of them, all arrays but `shift` with leading axes."""
 
     shift: Doubles  # (d,)
-    total: float  # Σ w
+    total: Any  # Σ w, a number
     n_samples: int
     first: Doubles  # (d,)    Σ w y
     second: Doubles  # (d, d)  Σ w y yᵀ, or (d,) its diagonal
@@ -58,6 +75,24 @@ class Moments:
         total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
         return Moments(shift, total, len(X), first, second, float(np.finfo(X.dtype).eps))
 
+    @staticmethod
+    def of_blocks(
+        X: Floats, sample_weight: Doubles | None, ends: NDArray[np.intp], *, like: Moments, n_threads: int
+    ) -> Doubles:
+        """The vectors of the moments between two ends about the point of `like`, (n_blocks, n_numbers); X is finite."""
+        shift, diagonal, d = like.shift, like._is_diagonal, len(like.shift)
+        totals = np.diff(ends).astype(np.float64)
+        if sample_weight is not None:
+            totals = np.add.reduceat(sample_weight, ends[:-1])
+        firsts, seconds = np.empty((len(totals), d)), np.empty((len(totals), *like.second.shape))
+        # Of few rows, the sums themselves take no longer than a call of Python: there is no more in the loop than them.
+        for k, (begin, end) in enumerate(itertools.pairwise(ends.tolist())):
+            weight = None if sample_weight is None else sample_weight[begin:end]
+            firsts[k], seconds[k] = _core.moments(X[begin:end], weight, shift, diagonal, n_threads)
+        if not diagonal:
+            seconds = seconds.reshape(len(totals), -1)[:, _upper_triangle(d)]
+        return np.concatenate([totals[:, None], firsts, seconds], axis=1)
+
     def __add__(self, other: Moments) -> Moments:
         return replace(
             self,
@@ -72,38 +107,77 @@ class Moments:
         """The same with all weights multiplied."""
         return replace(self, total=self.total * factor, first=self.first * factor, second=self.second * factor)
 
+    def as_vector(self) -> Doubles:
+        """All that adds up; of a symmetric matrix its upper triangle."""
+        second = self.second if self._is_diagonal else self.second.ravel()[_upper_triangle(len(self.shift))]
+        return joined(self.total, self.first, second)
+
+    def with_vector(self, vector: Doubles, n_samples: int) -> Moments:
+        """Those of other rows about the same point, from their vector; or many of them, from (n, n_numbers)."""
+        d = len(self.shift)
+        n_second = d if self._is_diagonal else d * (d + 1) // 2
+        total, first, second = parted(vector, (), (d,), (n_second,))
+        if not self._is_diagonal:
+            second = second[..., symmetric_index(d)]
+        # The point may lie further from other rows, and sums of sums are rounded once more.
+        eps = self.eps + 16 * float(np.finfo(np.float64).eps)
+        return replace(self, total=total, n_samples=n_samples, first=first, second=second, eps=eps)
+
+    @property
+    def _is_diagonal(self) -> bool:
+        return self.second.ndim == self.first.ndim
+
+    @property
+    def _offset(self) -> Doubles:
+        return np.asarray(self.first / np.asarray(self.total)[..., None])
+
     @property
     def mean(self) -> Doubles:
         """The weighted mean, (d,)."""
-        return self.shift + self.first / self.total
+        return self.shift + self._offset
 
     @property
     def covariance(self) -> Doubles:
         """The weighted covariance about the mean, divided by Σ w; of the shape of `second`."""
-        offset = self.first / self.total
-        square = np.outer(offset, offset) if self.second.ndim == 2 else offset**2
-        return np.asarray(self.second / self.total - square)
+        offset = self._offset
+        if self._is_diagonal:
+            return np.asarray(self.second / np.asarray(self.total)[..., None] - offset**2)
+        return np.asarray(self.second / np.asarray(self.total)[..., None, None] - _squares(offset))
+
+    @property
+    def is_constant(self) -> NDArray[np.bool_]:
+        """Of each column, whether its variance is no more than what rounding makes of a constant."""
+        variances = self.covariance if self._is_diagonal else np.diagonal(self.covariance, axis1=-2, axis2=-1)
+        # The shift is off by as much as the mean was rounded, and what is far from the shift cancels.
+        return np.asarray(variances <= 16 * ((self.eps * self.mean) ** 2 + self.eps * self._offset**2))
 
     def constant_columns(self) -> NDArray[np.intp]:
-        """The columns whose variance is no more than what rounding makes of a constant."""
-        variances = self.covariance if self.second.ndim == 1 else np.diagonal(self.covariance)
-        # The shift is off by as much as the mean was rounded, and what is far from the shift cancels.
-        offset = self.first / self.total
-        return np.flatnonzero(variances <= 16 * ((self.eps * self.mean) ** 2 + self.eps * offset**2))
+        """The columns that are constant."""
+        return np.flatnonzero(self.is_constant)
 
     @property
     def second_about_zero(self) -> Doubles:
         """The weighted mean of x xᵀ, (d, d)."""
-        mean = self.mean
-        return self.covariance + np.outer(mean, mean)
+        return self.covariance + _squares(self.mean)
+
+
+@lru_cache(maxsize=8)
+def _upper_triangle(d: int) -> NDArray[np.intp]:
+    """Where the entries of the upper triangle stand in a matrix, row by row."""
+    return np.ravel_multi_index(np.triu_indices(d), (d, d))
+
+
+def _squares(vectors: Doubles) -> Doubles:
+    """Products v vᵀ of each vector, (..., d, d)."""
+    return vectors[..., :, None] * vectors[..., None, :]
 
 
 @dataclass(frozen=True)
 class WeightedMoments:
-    """Sums under coordinate weights h_j and their derivatives, y = x − shift (see backend.hpp)."""
+    """Sums under coordinate weights h_j and their derivatives, y = x − shift (see backend.hpp); or many, as Moments."""
 
     shift: Doubles
-    total: float
+    total: Any  # Σ w, a number
     n_samples: int
     sums: dict[str, Doubles]  # h (q,), dh (d,), first (q, d), cross (d, d), second (q, d, d) or (d,)
     eps: float
@@ -144,3 +218,13 @@ class WeightedMoments:
         """The same with all weights multiplied."""
         sums = {name: value * factor for name, value in self.sums.items()}
         return replace(self, total=self.total * factor, sums=sums)
+
+    def as_vector(self) -> Doubles:
+        """All that adds up."""
+        return joined(self.total, *self.sums.values())
+
+    def with_vector(self, vector: Doubles, n_samples: int) -> WeightedMoments:
+        """Those of other rows about the same point, from their vector; or many of them, from (n, n_numbers)."""
+        total, *parts = parted(vector, (), *(value.shape for value in self.sums.values()))
+        sums = dict(zip(self.sums, parts, strict=True))
+        return replace(self, total=total, n_samples=n_samples, sums=sums)

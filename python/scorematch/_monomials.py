@@ -86,9 +86,13 @@ class Monomials:
     @cached_property
     def names(self) -> list[str]:
         """Such as ``x0^2 x1``."""
+        return self.names_in([f"x{j}" for j in range(self.n_features)])
+
+    def names_in(self, columns: Sequence[str]) -> list[str]:
+        """The same with other names of the columns."""
         return [
-            " ".join(f"x{j}" if power[j] == 1 else f"x{j}^{power[j]}" for j in np.flatnonzero(power))
-            for power in self.powers
+            " ".join(columns[j] if power[j] == 1 else f"{columns[j]}^{power[j]}" for j in range(len(power)) if power[j])
+            for power in self.powers.tolist()
         ]
 
     @cached_property
@@ -158,8 +162,8 @@ class Coordinates:
         return np.asarray(local @ self._inward if self.moved else local / self._powers_of_scale)
 
     def slope_of_x(self, slope: Doubles) -> Doubles:
-        """The derivatives with respect to coefficients in x, from those with respect to coefficients in y."""
-        return np.asarray(self._outward @ slope if self.moved else slope * self._powers_of_scale)
+        """Derivatives by coefficients in x, along the first axis, from those by coefficients in y."""
+        return np.asarray(self._outward @ slope if self.moved else (slope.T * self._powers_of_scale).T)
 
     def square_of_x(self) -> Doubles:
         """The matrix Q with ‖θ‖² = localᵀ Q local."""

@@ -19,6 +19,7 @@ from scipy.linalg import eigh
 from scipy.optimize import OptimizeResult, brentq, minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from scorematch._threads import one_blas_thread
 from scorematch._validation import check_count, check_real, check_verbose
 from scorematch._warnings import warn
 
@@ -112,7 +113,8 @@ def minimise(
         _Descent(loss, scale, unit, eps, settings, fault, n_anchored, number).run(start)
         for number, start in enumerate(starts)
     )
-    return best_of(descents, settings.verbose)
+    with one_blas_thread():
+        return best_of(descents, settings.verbose)
 
 
 def best_of(minima: Iterable[Minimum], verbose: int) -> Minimum:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import copy
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from scorematch import _interaction_exact
 from scorematch._closed_form import ClosedFormEstimator
+from scorematch._estimating import EXACT, EstimatingEquations
 from scorematch._interaction_graph import InteractionGraph
 from scorematch._interaction_solver import (
     MAX_ITER,
@@ -23,6 +24,7 @@ from scorematch._interaction_solver import (
     restore,
     solve_columns,
 )
+from scorematch._pairwise_equations import estimating
 from scorematch._pairwise_form import PairwiseForm, SimplexForm
 from scorematch._pairwise_moments import PairwiseMoments
 from scorematch._penalised import UnboundedError
@@ -35,6 +37,8 @@ from scorematch._validation import (
     check_real,
     check_symmetric,
 )
+from scorematch._warnings import warn
+from scorematch._windham import exponent_of, product, rows_to_begin_with
 from scorematch.domains import NonNegative, RealSpace, Simplex
 
 Doubles = NDArray[np.float64]
@@ -94,6 +98,10 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         How far from the conditions of a minimum the estimate may be, in units of the objective's gradient.
     max_iter : int, default=10000
         The largest number of steps of the solver.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`. A `scale` is then that
+        of the rows near the medians.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
 
@@ -122,6 +130,8 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         The weight that the methods use on the data's own scale, with caps that were quantiles of the training data.
     converged_, n_iter_ : bool, int
         Whether `tol` was met, and the steps of the solver; 1 where the minimum is that of a linear system.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -181,6 +191,7 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
     scaled_interaction_: Doubles
     scaled_linear_: Doubles
     scale_: Doubles
+    _weight_of_fit: Any  # that of scaled data
     kkt_residual_: float
     diagonal_multiplier_: float
 
@@ -200,6 +211,7 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         zero_row_sums: bool = False,
         tol: float = 1e-8,
         max_iter: int = MAX_ITER,
+        robust: float = 0.0,
         n_jobs: int | None = None,
     ) -> None:
         self.a = a
@@ -215,6 +227,7 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         self.zero_row_sums = zero_row_sums
         self.tol = tol
         self.max_iter = max_iter
+        self.robust = robust
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self) -> Any:
@@ -427,13 +440,15 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         upper = interaction[np.triu_indices(len(linear))]
         return np.concatenate([upper, linear]) if self.fit_linear else upper
 
-    def _set_params_from_theta(self) -> None:
+    def _unpack(self, theta: Doubles) -> tuple[Doubles, Doubles]:
         d = self._n_coordinates
         n_pairs = d * (d + 1) // 2
         K = np.zeros((d, d))
-        K[np.triu_indices(d)] = self.theta_[:n_pairs]
-        self.interaction_ = K + np.triu(K, 1).T
-        self.linear_ = self.theta_[n_pairs:].copy() if self.fit_linear else np.zeros(d)
+        K[np.triu_indices(d)] = theta[:n_pairs]
+        return K + np.triu(K, 1).T, theta[n_pairs:].copy() if self.fit_linear else np.zeros(d)
+
+    def _set_params_from_theta(self) -> None:
+        self.interaction_, self.linear_ = self._unpack(self.theta_)
         self.params_ = {"interaction": self.interaction_}
         if self.fit_linear:
             self.params_["linear"] = self.linear_
@@ -444,6 +459,25 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         factor = scale**self.a  # 1 for the logarithm, which is moved instead
         moved = eta - K @ np.log(scale) if self.a == 0 else eta
         return K * factor[:, None] * factor, moved * scale**self.b
+
+    # -- precision -----------------------------------------------------------------------------------------------
+
+    def _estimating(self, X: Floats, sample_weight: Doubles | None) -> EstimatingEquations:
+        return estimating(self, X, sample_weight)
+
+    def _objective_hessian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
+        return self._form(X, sample_weight).assembled(bool(self.fit_linear)).gamma, EXACT
+
+    def _on_scale_of_fit(self, X: Floats, sample_weight: Doubles | None) -> PairwiseInteraction:
+        """The model of the scaled data: the one whose objective was minimised."""
+        inner = copy.copy(self)
+        inner.scale, inner.scale_ = None, np.ones(self._n_coordinates)
+        if hasattr(self, "_weight_of_fit"):
+            inner.weight_ = self._weight_of_fit
+        else:  # a model from a file
+            inner.weight_ = self._weight_on(X / self.scale_.astype(X.dtype), sample_weight)
+        inner._set_theta(self._pack(self.scaled_interaction_, self.scaled_linear_))
+        return inner
 
     # -- fitting -------------------------------------------------------------------------------------------------
 
@@ -477,28 +511,48 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         X, weight = super()._training_samples(X, sample_weight, reset=reset)
         self.scale_ = np.ones(self._n_coordinates)
         if self.scale is not None:
-            self._own_weight = self._weight_on(X, weight)
-            self.scale_ = _scale_of(X, weight, self.scale)
+            self._own_weight, self._own_rows = self._weight_on(X, weight), X
+            rows = product(weight, rows_to_begin_with(self, X, weight)) if exponent_of(self) > 0 else weight
+            self.scale_ = _scale_of(X, rows, self.scale)
             X = X / self.scale_.astype(X.dtype)
         return X, weight
 
     def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
         super()._add(X, sample_weight)
         if self.scale is not None:
-            self.weight_ = self.__dict__.pop("_own_weight")
+            self._weight_of_fit, self.weight_ = self.weight_, self.__dict__.pop("_own_weight")
+            self._training = self.__dict__.pop("_own_rows"), self._training[1]
+
+    def _training_rows(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Floats, Doubles | None]:
+        # Before they are scaled.
+        return super(ClosedFormEstimator, self)._training_rows(X, sample_weight)
+
+    def _estimates_from_sums(self) -> bool:
+        return self.scale is None and super()._estimates_from_sums()
+
+    def _for_refits(self, seed: int) -> Self:
+        model = super()._for_refits(seed)
+        if self.scale is not None:  # caps that are quantiles are those of the scaled data, which weight_ does not tell
+            model.weight = self.weight
+        return model
+
+    def _log_density(self, X: Floats, theta: Doubles) -> Doubles:
+        # In the middle of a fit, rows are scaled, and the parameters are those of the data's own scale.
+        own = X * self.scale_.astype(X.dtype) if hasattr(self, "_own_weight") and self.scale is not None else X
+        return super()._log_density(own, theta)
 
     def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> PairwiseMoments:
         return PairwiseMoments.of(
             X,
             sample_weight,
-            self._field(X, sample_weight),
+            self._unraised_field(X, sample_weight),
             a=float(self.a),
             b=float(self.b),
             fit_linear=bool(self.fit_linear),
             on_simplex=self._on_simplex,
             n_threads=self._threads(),
             shift=None if earlier is None else earlier.shift,
-        )
+        ).raised(self._power)
 
     def _form(self, X: Floats, sample_weight: Doubles | None) -> Any:
         return self._sums_in_blocks(X, sample_weight, None).form()
@@ -521,11 +575,10 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         self._set_theta(self._pack(*self._rescaled(K, eta, 1 / self.scale_)))
         self.scaled_interaction_, self.scaled_linear_ = K, eta
         if not solution.converged:
-            warnings.warn(
+            warn(
                 f"the conditions of a minimum are met to {solution.kkt_residual:.2g} and not to tol={self.tol:g} after "
                 f"{solution.n_iter} steps; increase max_iter or tol",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _forms(self, moments: PairwiseMoments) -> tuple[PairwiseForm | SimplexForm, ColumnForm]:
@@ -626,6 +679,7 @@ class _WithGivenPowers(PairwiseInteraction):
         zero_row_sums: bool = False,
         tol: float = 1e-8,
         max_iter: int = MAX_ITER,
+        robust: float = 0.0,
         n_jobs: int | None = None,
     ) -> None:
         self.domain = domain
@@ -639,6 +693,7 @@ class _WithGivenPowers(PairwiseInteraction):
         self.zero_row_sums = zero_row_sums
         self.tol = tol
         self.max_iter = max_iter
+        self.robust = robust
         self.n_jobs = n_jobs
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorematch import _core
+from scorematch._moments import joined, parted
 from scorematch._pairwise_form import PairwiseForm, SimplexForm
 from scorematch._validation import Floats
 
@@ -83,6 +84,24 @@ class PairwiseMoments:
     def times(self, factor: float) -> PairwiseMoments:
         """The same with all weights multiplied."""
         return replace(self, total=self.total * factor)
+
+    def as_vector(self) -> Doubles:
+        """All that adds up: sums, not means."""
+        return joined(self.total, *(self.total * value for value in self.means.values()))
+
+    def with_vector(self, vector: Doubles, n_samples: int) -> PairwiseMoments:
+        """Those of other rows about the same point, from their vector."""
+        total, *sums = parted(vector, (), *(value.shape for value in self.means.values()))
+        means = [value / total for value in sums]
+        return replace(self, total=float(total), n_samples=n_samples, means=dict(zip(self.means, means, strict=True)))
+
+    def raised(self, power: float) -> PairwiseMoments:
+        """Those of the density to a power, over the power: what is quadratic in the parameters, times it."""
+        if power == 1:
+            return self
+        linear = ("g_interaction", "g_linear")
+        means = {name: value if name in linear else power * value for name, value in self.means.items()}
+        return replace(self, means=means)
 
     def copied(self) -> PairwiseMoments:
         """The same, with squares of its own."""

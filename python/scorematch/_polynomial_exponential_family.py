@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -11,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 from scorematch import _core
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
+from scorematch._estimating import EstimatingEquations, Penalty, Products, Stationary
 from scorematch._leading_form import highest, in_words
+from scorematch._moments import joined, parted
 from scorematch._monomials import Monomials, coordinates, monomials, n_monomials
-from scorematch._quadratic import BlockForm, QuadraticForm, SingularError, solve
+from scorematch._quadratic import BlockForm, QuadraticForm, SingularError, minima_from, solve
 from scorematch._validation import (
     Floats,
     check_count,
@@ -66,6 +69,9 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         one that :func:`scorematch.weights.default_weight` chooses.
     ridge : float, default=0.0
         A penalty of ½·ridge·‖θ‖² in the objective, which makes the solution unique where the data alone do not.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
 
@@ -90,6 +96,8 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         Always True and 1.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -154,6 +162,7 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         domain: Domain | None = None,
         weight: Weight | None = None,
         ridge: float = 0.0,
+        robust: float = 0.0,
         n_jobs: int | None = None,
     ) -> None:
         self.degree = degree
@@ -161,6 +170,7 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         self.domain = domain
         self.weight = weight
         self.ridge = ridge
+        self.robust = robust
         self.n_jobs = n_jobs
 
     @classmethod
@@ -189,13 +199,11 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
             values -= coordinates(self._terms(), self._frame).at_origin(self._local)
         return values
 
-    @property
-    def theta_names_(self) -> list[str]:
-        """The monomials, such as ``x0^2 x1``."""
-        self._check_is_fitted()
-        return list(self._terms().names)
-
     # -- what the base asks for ----------------------------------------------------------------------------------
+
+    def _names_of_theta(self, columns: Sequence[str] | None) -> list[str]:
+        terms = self._terms()
+        return list(terms.names if columns is None else terms.names_in(columns))
 
     def _variant(self) -> str:
         return "interactions" if self.interactions else "powers"
@@ -310,12 +318,19 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         self._set_theta(theta)
         self._warn_unless_integrable(local, sums.frame)
 
+    def _estimates(self, vectors: Doubles, like: _Moments, n_samples: int) -> Doubles | None:
+        if self.ridge:
+            return None
+        local = minima_from(lambda some: self._blocks(like.with_vector(some, n_samples)), vectors, n_samples, like.eps)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return None if local is None else coordinates(self._terms(), like.frame).of_x(local)
+
     def _moments_of(self, X: Floats, weight: Doubles | None, frame: Doubles) -> _Moments:
         """One pass over X; an error that names the first entry which is not finite."""
         sums, slope_sums = _core.polynomial_moments(
             X,
             weight,
-            self._field(X, weight),
+            self._unraised_field(X, weight),
             int(self.degree),
             bool(self.interactions),
             frame[0],
@@ -330,7 +345,7 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         return _Moments(kind, frame, total, len(X), sums, slope_sums)
 
     def _blocks(self, moments: _Moments) -> BlockForm:
-        """Γ and g in the coordinates y of the moments, a block for each coordinate.
+        """Γ and g in the coordinates y of the moments, a block for each coordinate; many of many moments.
 
         Coordinate j has ψ_j = Σ_b q_b y^b with q_b = (b_j + 1)/c_j times an entry of θ, and adds
         ½ E[h_j ψ_j²] + E[h_j ∂ψ_j/∂x_j + h_j′ ψ_j].
@@ -338,14 +353,14 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         terms = self._terms()
         inverse = 1 / moments.frame[1][:, None]
         factor = (terms.powers_of_own + 1) * inverse
-        sums = moments.sums / moments.total
-        blocks = factor[:, :, None] * factor[:, None, :]
-        blocks *= sums[:, terms.hankel]
-        row = np.arange(len(factor))[:, None] if len(sums) > 1 else 0
-        linear = -factor * terms.powers_of_own * inverse * sums[row, terms.derivative]
+        total = np.asarray(moments.total)[..., None, None]
+        sums = moments.sums / total
+        blocks = factor[:, :, None] * factor[:, None, :] * sums[..., terms.hankel]
+        row = np.arange(len(factor))[:, None] if sums.shape[-2] > 1 else 0
+        linear = -factor * terms.powers_of_own * inverse * sums[..., row, terms.derivative]
         if moments.slope_sums.size:
-            linear -= factor * moments.slope_sums / moments.total
-        return BlockForm(terms.index, blocks, linear)
+            linear -= factor * moments.slope_sums / total
+        return BlockForm(terms.index, blocks, linear).raised(self._power)
 
     def _minimum(self, moments: _Moments) -> tuple[Doubles, float]:
         """The coefficients in y, and the objective there."""
@@ -405,6 +420,19 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
 
         return loss_by_moments
 
+    def _gradient_rows(self, X: Floats, theta: Doubles | None = None) -> Doubles:
+        own = coordinates(self._terms(), self._frame)
+        return own.slope_of_x(super()._gradient_rows(X, theta).T).T
+
+    def _gradient_products(self, X: Floats, sample_weight: Doubles | None) -> Products:
+        own = coordinates(self._terms(), self._frame)
+        loss, total, squares = super()._gradient_products(X, sample_weight)
+        return Products(loss, own.slope_of_x(total), own.slope_of_x(own.slope_of_x(squares).T))
+
+    def _estimating(self, X: Floats, sample_weight: Doubles | None) -> EstimatingEquations:
+        n_params = len(self.theta_)
+        return Stationary(self, Penalty(self.ridge * np.eye(n_params)) if self.ridge else None)
+
     def _moments_pay(self, X: Floats) -> bool:
         """Whether moments take less time than one pass of scores and their way back.
 
@@ -425,7 +453,7 @@ class _Moments:
 
     kind: tuple[Any, ...]  # the options that they are moments for
     frame: Doubles  # (2, d): y = (x − frame[0]) / frame[1]
-    total: float  # Σ w
+    total: Any  # Σ w, a number
     n_samples: int
     sums: Doubles  # (1 or d, n)
     slope_sums: Doubles  # (d, n), or nothing on all of space
@@ -444,6 +472,15 @@ class _Moments:
     def times(self, factor: float) -> _Moments:
         """The same with all weights multiplied."""
         return replace(self, total=self.total * factor, sums=self.sums * factor, slope_sums=self.slope_sums * factor)
+
+    def as_vector(self) -> Doubles:
+        """All that adds up."""
+        return joined(self.total, self.sums, self.slope_sums)
+
+    def with_vector(self, vector: Doubles, n_samples: int) -> _Moments:
+        """Those of other rows in the same frame, from their vector; or many of them, from (n, n_numbers)."""
+        total, sums, slope_sums = parted(vector, (), self.sums.shape, self.slope_sums.shape)
+        return replace(self, total=total, n_samples=n_samples, sums=sums, slope_sums=slope_sums)
 
     def constant_columns(self, terms: Monomials) -> NDArray[np.intp]:
         """The columns whose variance is no more than what rounding makes of a constant."""

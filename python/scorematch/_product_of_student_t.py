@@ -77,6 +77,10 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
     n_iter_no_change : int, default=10
         How many epochs the objective (with `early_stopping`, the score of the rows held out) must not have fallen to
         have settled. It takes as many epochs again for the learning rate to fall to 0.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`. Data are then whitened
+        by weighted moments. Not with `batch_size`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
@@ -110,6 +114,8 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -185,6 +191,7 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
+        robust: float = 0.0,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -203,6 +210,7 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.robust = robust
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -284,7 +292,9 @@ def _by_precisions(m: int) -> Variables:
     """
 
     def of(theta: Doubles) -> Doubles:
-        components, exponents = theta[:-m].reshape(m, -1), np.exp(theta[-m:])
+        components = theta[:-m].reshape(m, -1)
+        # An estimate that has run to a limit is within rounding of it.
+        exponents = np.clip(np.exp(theta[-m:]), LEAST_EXPONENT * (1 + 1e-9), MOST_EXPONENT * (1 - 1e-9))
         t = np.log((exponents - LEAST_EXPONENT) / (1 - exponents / MOST_EXPONENT))
         return np.concatenate([(components * np.sqrt(exponents)[:, None]).ravel(), t])
 

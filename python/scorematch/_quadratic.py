@@ -1,7 +1,7 @@
 """Closed forms: objectives that are quadratic in θ, J(θ) = ½ θᵀΓθ − gᵀθ."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,9 +17,15 @@ class QuadraticForm(NamedTuple):
     gamma: Doubles
     g: Doubles
 
+    def raised(self, power: float) -> "QuadraticForm":
+        """That of the density to a power, over the power: Γ times it, g as it is."""
+        return self if power == 1 else QuadraticForm(power * self.gamma, self.g)
+
 
 # Beyond so many parameters a block form is solved without making Γ, which would take longer (and, at 20 000, 3 GB).
 MOST_DENSE_PARAMS = 600
+# Numbers in all forms that are solved at once.
+MOST_DENSE_NUMBERS = 2**22
 
 
 class SingularError(ValueError):
@@ -47,6 +53,43 @@ def solve(form: QuadraticForm, eps: float) -> Doubles:
     # One step of iterative refinement: it costs little and mends what the scaling did not.
     solution += scale * cho_solve(factor, scale * (form.g - form.gamma @ solution))
     return np.asarray(solution)
+
+
+def solutions(forms: QuadraticForm, eps: float) -> Doubles:
+    """The minima of many forms, Γ (n, p, p) and g (n, p), at once: (n, p).
+
+    Rows of NaN where `solve` would raise an error; it may be that there are more.
+    """
+    scale, scaled = _scaled(forms.gamma, eps)
+    return np.asarray(scale * np.linalg.solve(scaled, (scale * forms.g)[:, :, None])[:, :, 0])
+
+
+def inverses(matrices: Doubles, eps: float) -> Doubles:
+    """The inverses of many symmetric matrices, (n, p, p); NaN where they are not positive definite, or hardly."""
+    scale, scaled = _scaled(matrices, eps)
+    inverse = np.linalg.inv(scaled)
+    return np.asarray((inverse + np.swapaxes(inverse, 1, 2)) / 2 * scale[:, :, None] * scale[:, None, :])
+
+
+def _scaled(matrices: Doubles, eps: float) -> tuple[Doubles, Doubles]:
+    """Vectors s, (n, p), and matrices diag(s)·M·diag(s) of unit diagonal, (n, p, p).
+
+    Where M is not positive definite to working precision, s is NaN and the matrix is the identity, so that it does not
+    spoil what is done with the others.
+    """
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    sound = np.asarray((diagonal > 0).all(axis=1))
+    scale = 1 / np.sqrt(np.where(sound[:, None], diagonal, np.nan))
+    scaled = matrices * scale[:, :, None] * scale[:, None, :]
+    scaled[~sound] = np.eye(matrices.shape[1])
+    try:
+        pivots = np.diagonal(np.linalg.cholesky(scaled), axis1=1, axis2=2).min(axis=1) ** 2
+    except np.linalg.LinAlgError:  # it does not tell which; the least eigenvalue is no more than the least pivot
+        pivots = np.linalg.eigvalsh(scaled)[:, 0]
+    sound &= pivots > scaled.shape[1] * eps
+    scaled[~sound] = np.eye(matrices.shape[1])
+    scale[~sound] = np.nan
+    return scale, scaled
 
 
 def relative_error(form: QuadraticForm, eps: float) -> float:
@@ -78,13 +121,22 @@ class BlockForm:
     """
 
     index: NDArray[np.intp]  # (n_blocks, size): which entries of θ a block picks
-    blocks: Doubles  # (n_blocks, size, size)
+    blocks: Doubles  # (n_blocks, size, size); of many forms, with a leading axis
     linear: Doubles  # (n_blocks, size)
+
+    def raised(self, power: float) -> "BlockForm":
+        """That of the density to a power, over the power: Γ times it, g as it is."""
+        return self if power == 1 else replace(self, blocks=power * self.blocks)
 
     @property
     def n_params(self) -> int:
         """Length of θ."""
         return int(self.index.max()) + 1
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether no two blocks share an entry."""
+        return self.index.size == self.n_params
 
     def gathered(self, values: Doubles) -> Doubles:
         """The sum over blocks of what each has for its entries, (n_params,)."""
@@ -101,7 +153,7 @@ class BlockForm:
         """The θ that minimises the form, and its least value; SingularError where it is not unique."""
         if n_samples * len(self.blocks) < self.n_params:
             raise SingularError(f"there are {self.n_params} parameters")
-        if self.index.size == self.n_params:
+        if self.is_apart:
             theta, g = self.solve_apart(eps), self.gathered(self.linear)
         elif self.n_params <= MOST_DENSE_PARAMS:
             form = self.assembled()
@@ -109,6 +161,27 @@ class BlockForm:
         else:
             theta, g = self.solve_iteratively(eps), self.gathered(self.linear)
         return theta, -float(g @ theta) / 2
+
+    def minima(self, n_samples: int, eps: float) -> Doubles:
+        """The θ that minimise many forms, (n, n_params); rows of NaN where `minimum` has to tell."""
+        n, n_blocks, size = self.linear.shape
+        if n_samples * n_blocks < self.n_params:
+            return np.full((n, self.n_params), np.nan)
+        if not self.is_apart:
+            return solutions(self._assembled_many(), eps)
+        apart = QuadraticForm(self.blocks.reshape(-1, size, size), self.linear.reshape(-1, size))
+        found = np.empty((n, self.n_params))
+        found[:, self.index.ravel()] = solutions(apart, eps).reshape(n, -1)
+        return found
+
+    def _assembled_many(self) -> QuadraticForm:
+        """Γ and g of many forms, (n, n_params, n_params) and (n, n_params)."""
+        n = len(self.blocks)
+        gamma, g = np.zeros((n, self.n_params, self.n_params)), np.zeros((n, self.n_params))
+        for j, index in enumerate(self.index):  # no block has an entry twice
+            gamma[:, index[:, None], index] += self.blocks[:, j]
+            g[:, index] += self.linear[:, j]
+        return QuadraticForm(gamma, g)
 
     def value_and_slope(self, theta: Doubles) -> tuple[float, Doubles]:
         """½ θᵀΓθ − gᵀθ and its gradient, without making Γ."""
@@ -179,3 +252,22 @@ class BlockForm:
         if not np.linalg.norm(residual) <= 1e-9 * np.linalg.norm(target):
             raise SingularError("conjugate gradients found no solution; the quadratic form is singular or nearly so")
         return np.asarray(scale * solution)
+
+
+def minima_from(
+    form_of: Callable[[Doubles], BlockForm], vectors: Doubles, n_samples: int, eps: float
+) -> Doubles | None:
+    """The θ that minimise the forms made of many vectors of sums, (n, n_params), as many at a time as memory allows.
+
+    Rows of NaN where `BlockForm.minimum` has to tell; None where forms are so large that it has a better way.
+    """
+    one = form_of(vectors[:1])
+    if one.is_apart:
+        numbers = one.blocks.size
+    elif one.n_params <= MOST_DENSE_PARAMS:
+        numbers = max(one.blocks.size, one.n_params**2)
+    else:
+        return None
+    step = max(1, MOST_DENSE_NUMBERS // numbers)
+    parts = [vectors[first : first + step] for first in range(0, len(vectors), step)]
+    return np.concatenate([form_of(part).minima(n_samples, eps) for part in parts])

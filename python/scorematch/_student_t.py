@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -69,6 +69,9 @@ class StudentT(ExactSampler, WholeDataEstimator):
         The gradient at which to stop, in units of the data's scale.
     max_iter : int, default=1000
         Limit of the iterations of one start.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
@@ -101,6 +104,8 @@ class StudentT(ExactSampler, WholeDataEstimator):
         Its number of iterations.
     weight_ : Weight or None
         The weight that was used, with its caps in numbers.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -109,6 +114,9 @@ class StudentT(ExactSampler, WholeDataEstimator):
     Estimates of `df` lie between 0.02 and 1e8. Where the tails of the data are no heavier than those of a Gaussian,
     the estimate runs to the upper end, where the objective hardly depends on it, and a warning says so: then
     :class:`Gaussian` is the model, which needs no iterations.
+
+    Tails decide what `df` is, and `robust` takes their weight: of less than some thousand rows give `df`, which makes a
+    robust model by itself, or leave ``robust=0``.
 
     The objective has no lower bound when a scale collapses on a row, or on rows that agree in one direction. The
     estimate is the minimum next to the start, which is that of maximum likelihood on all of space, of up to 20 000
@@ -151,6 +159,7 @@ class StudentT(ExactSampler, WholeDataEstimator):
         n_init: int = 1,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        robust: float = 0.0,
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -161,6 +170,7 @@ class StudentT(ExactSampler, WholeDataEstimator):
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
+        self.robust = robust
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -208,11 +218,17 @@ class StudentT(ExactSampler, WholeDataEstimator):
         self.df_ = float(np.exp(self.theta_[-1])) if self.df is None else float(self.df)
         self.params_ = {"location": self.location_, "scale": self.scale_, "df": np.asarray(self.df_)}
 
+    def _at_bounds(self) -> dict[int, str]:
+        lowest, highest = SENSIBLE_DF
+        if self.df is not None or lowest <= self.df_ <= highest:
+            return {}
+        return {len(self.theta_) - 1: f"df_ has run to {self.df_:.3g}, where the objective hardly depends on it"}
+
     # -- fitting -------------------------------------------------------------------------------------------------
 
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
-        settings = Settings(self.tol, self.max_iter, self.verbose)
+        Settings(self.tol, self.max_iter, self.verbose)  # so that slips are seen before the start, which takes time
         n = len(X) if sample_weight is None else int(np.count_nonzero(sample_weight))
         if n < 2:
             raise ValueError(
@@ -220,13 +236,23 @@ class StudentT(ExactSampler, WholeDataEstimator):
                 f"got n_samples = {n}"
             )
         frame = _Frame(*self._start(*_some_rows(X, sample_weight)), self.df is None)
+        self._descend(X, sample_weight, frame, self._starts(frame))
+
+    def _refit(self, X: Floats, sample_weight: Doubles | None) -> None:
+        location, factor = _unpack(self.theta_, X.shape[1])
+        # At its limits, an estimate of df would stay there.
+        df = self.df_ if self.df is not None else float(np.clip(self.df_, START_DFS[0], START_DFS[-1]))
+        frame = _Frame(location, factor, df, self.df is None)
+        self._descend(X, sample_weight, frame, [frame.start(np.zeros(len(factor)), np.eye(len(factor)), df)])
+
+    def _descend(self, X: Floats, sample_weight: Doubles | None, frame: _Frame, starts: Iterable[Doubles]) -> None:
         minimum = minimise(
             frame.loss(self._loss(X, sample_weight)),
-            self._starts(frame),
+            starts,
             scale=frame.sizes(),
             unit=frame.unit(),
             eps=float(np.finfo(X.dtype).eps),
-            settings=settings,
+            settings=Settings(self.tol, self.max_iter, self.verbose),
             fault=frame.collapse,
         )
         self.theta_, self.objective_ = frame.theta(minimum.theta), minimum.objective

@@ -1,8 +1,12 @@
 """How many threads to use."""
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from numbers import Integral
+from typing import Any
 
 
 def effective_threads(n_jobs: int | None) -> int:
@@ -32,3 +36,33 @@ def _processors_of_this_machine() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+_limiting = threading.Lock()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Inside, BLAS has no threads of its own.
+
+    On the few numbers of an optimiser they do nothing but wait for each other: where processors are busy, SciPy's
+    L-BFGS-B takes a hundred times as long with them. The limit is one of the whole process. Whoever finds it set, by
+    another thread or by itself, leaves it alone: limits that overlap would not be lifted in the order that they need.
+    """
+    if not _limiting.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _blas().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _limiting.release()
+
+
+@cache
+def _blas() -> Any:
+    # Looks for libraries, which takes a while. Those of NumPy and SciPy are loaded by now.
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -10,9 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
+from scorematch._estimating import (
+    EXACT,
+    EstimatingEquations,
+    Products,
+    Stationary,
+    blocks_of_rows,
+    products_of_rows,
+)
 from scorematch._field import check_inside
 from scorematch._moments import Moments
-from scorematch._quadratic import QuadraticForm, SingularError, solve
+from scorematch._quadratic import QuadraticForm, SingularError, solutions, solve
 from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_parameter, check_samples, raw_sample_weight
 from scorematch._warnings import warn
@@ -42,6 +50,9 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
     normalize : bool, default=False
         Whether to rescale rows to length 1. A row of zeros has no direction: ``fit`` leaves it out with a warning, and
         elsewhere it is an error. Where False, a row of another length is an error that names it.
+    robust : float, default=0.0
+        Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
+        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
 
@@ -61,6 +72,8 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         The objective at the estimate.
     converged_, n_iter_ : bool, int
         Always True and 1.
+    robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
+        With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -91,10 +104,12 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         direction: Literal["joint", "mean"] = "joint",
         *,
         normalize: bool = False,
+        robust: float = 0.0,
         n_jobs: int | None = None,
     ) -> None:
         self.direction = direction
         self.normalize = normalize
+        self.robust = robust
         self.n_jobs = n_jobs
 
     def hessian_diagonal(self, X: ArrayLike) -> Floats:
@@ -160,7 +175,15 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
                 "have no direction and are left out"
             )
             rows, weight = rows[directed], None if weight is None else weight[directed]
+            self._directed = directed
         return _rescaled(rows), weight
+
+    def _add(self, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
+        super()._add(X, sample_weight)
+        directed = self.__dict__.pop("_directed", None)
+        if directed is not None and hasattr(self, "robust_weights_"):
+            weights, self.robust_weights_ = self.robust_weights_, np.zeros(len(directed))
+            self.robust_weights_[directed] = weights
 
     def _theta_from_params(self, params: dict[str, Any]) -> tuple[int, Doubles]:
         mean = check_parameter("mean_direction", params["mean_direction"], (None,))
@@ -188,7 +211,7 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         if X.size < FEW_NUMBERS:
             return super()._loss(X, sample_weight)
         # Moments tell everything, and take one pass.
-        gamma, g = _quadratic_form(self._moments_of(X, sample_weight))
+        gamma, g = _quadratic_form(self._moments_of(X, sample_weight)).raised(self._power)
 
         def loss(theta: Doubles) -> tuple[float, Doubles]:
             slope = gamma @ theta
@@ -196,10 +219,20 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
 
         return loss
 
+    # -- precision -----------------------------------------------------------------------------------------------
+
+    def _estimating(self, X: Floats, sample_weight: Doubles | None) -> EstimatingEquations:
+        if self.direction == "joint":
+            return Stationary(self)
+        return _AlongMean(self, self._moments_of(X, sample_weight))
+
     # -- fitting -------------------------------------------------------------------------------------------------
 
     def _moments_of(self, X: Floats, weight: Doubles | None) -> Moments:
         return Moments.of(X, weight, diagonal=False, n_threads=self._threads(), shift=np.zeros(X.shape[1]))
+
+    def _rows_to_begin_with(self, X: Floats) -> NDArray[np.bool_]:
+        return np.ones(len(X), dtype=bool)  # none is far from the others on a sphere
 
     def _check_options(self) -> None:
         if self.direction not in DIRECTIONS:
@@ -209,11 +242,22 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         _check_dimension(X.shape[1])
         return self._moments_of(X, sample_weight)
 
+    def _sums_of_blocks(
+        self, X: Floats, sample_weight: Doubles | None, ends: NDArray[np.intp], like: Moments
+    ) -> Doubles:
+        return Moments.of_blocks(X, sample_weight, ends, like=like, n_threads=self._threads())
+
     def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
-        return _quadratic_form(self._moments_of(X, sample_weight))
+        return _quadratic_form(self._moments_of(X, sample_weight)).raised(self._power)
+
+    def _estimates(self, vectors: Doubles, like: Moments, n_samples: int) -> Doubles | None:
+        if self.direction != "joint":
+            return None
+        moments = like.with_vector(vectors, n_samples)
+        return solutions(_quadratic_form(moments), moments.eps)
 
     def _estimate(self, sums: Moments) -> None:
-        form = _quadratic_form(sums)
+        form = _quadratic_form(sums).raised(self._power)
         theta = _joint(form, sums) if self.direction == "joint" else _along_mean(form, sums)
         self.objective_ = float(0.5 * theta @ form.gamma @ theta - form.g @ theta)
         self._set_theta(theta)
@@ -254,3 +298,38 @@ def _along_mean(form: QuadraticForm, moments: Moments) -> Doubles:
     if curvature <= len(form.g) * moments.eps:
         raise ValueError("the concentration is infinite: the rows of X are all the same direction")
     return np.asarray(direction * (form.g @ direction) / curvature)
+
+
+class _AlongMean(EstimatingEquations):
+    """The estimate along the mean direction, κ(x̄, M) m with m = x̄/‖x̄‖ and M the second moments, as a function of these.
+
+    φ of a row is minus what its moments, in place of their means, add to θ in first order.
+    """
+
+    def __init__(self, model: VonMisesFisher, moments: Moments) -> None:
+        self.model, self.mean, self.second = model, moments.mean, moments.second_about_zero
+        self.directions, self.fixed = None, {}
+        if model.concentration_ == 0:
+            self.fixed = dict.fromkeys(range(len(self.mean)), "the mean of the rows vanishes, and has no direction")
+
+    def rows(self, X: Floats) -> Doubles:
+        d = len(self.mean)
+        length = float(np.linalg.norm(self.mean)) or 1.0
+        m = self.mean / length
+        q = float(m @ self.second @ m)
+        offset = X.astype(np.float64, copy=False) - self.mean
+        turned = (offset - np.outer(offset @ m, m)) / length  # dm
+        along = 2 * turned @ (self.second @ m) + (X @ m) ** 2 - q  # dq
+        concentration = (d - 1) / self.model._power * (offset @ m / (1 - q) + length * along / (1 - q) ** 2)
+        return np.asarray(-(np.outer(concentration, m) + self.model.concentration_ * turned))
+
+    def products(self, X: Floats, sample_weight: Doubles | None) -> Products:
+        d = len(self.mean)
+        found = Products(0.0, np.zeros(d), np.zeros((d, d)))
+        for block in blocks_of_rows(len(X), d):
+            weight = None if sample_weight is None else sample_weight[block]
+            found += products_of_rows(self.model._evaluate_objective(X[block]), self.rows(X[block]), weight)
+        return found
+
+    def jacobian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
+        return np.eye(len(self.mean)), EXACT

@@ -52,17 +52,19 @@ _EXPORTS = {
     "StabilitySelection": "_interaction_stability",
     "compare": "_model_choice",
     "interaction_path": "_interaction_path",
+    "kernel_stein_test": "diagnostics",
     "load_model": "_model_files",
     "save_model": "_model_files",
     "show_config": "_config",
     "stability_selection": "_interaction_stability",
+    "stein_check": "diagnostics",
 }
-_SUBMODULES = ("datasets", "domains", "metrics", "weights", "papers", "plotting")
+_SUBMODULES = ("datasets", "diagnostics", "domains", "metrics", "weights", "papers", "plotting")
 
 __all__ = ["__version__", *sorted(_EXPORTS), *_SUBMODULES]
 
 if _TYPE_CHECKING:
-    from scorematch import datasets, domains, metrics, papers, plotting, weights
+    from scorematch import datasets, diagnostics, domains, metrics, papers, plotting, weights
     from scorematch._config import show_config
     from scorematch._exponential_family import ExponentialFamily
     from scorematch._gaussian import Gaussian
@@ -84,6 +86,7 @@ if _TYPE_CHECKING:
     from scorematch._product_of_student_t import ProductOfStudentT
     from scorematch._student_t import StudentT
     from scorematch._von_mises_fisher import VonMisesFisher
+    from scorematch.diagnostics import kernel_stein_test, stein_check
     from scorematch.domains import (
         Ball,
         Box,

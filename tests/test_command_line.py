@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -569,10 +570,50 @@ def test_table(run):
     assert "convergence  yes, 1 iteration" in out
     assert f"{scorematch.Gaussian().fit(X).score(X):.6g} on the data's own scale" in out
     mean = next(line for line in lines if line.startswith("  sepal length (cm)"))
-    assert float(mean.split()[-1]) == pytest.approx(X[:, 0].mean(), abs=5e-4)
+    estimate, error = map(float, mean.split()[-2:])
+    assert estimate == pytest.approx(X[:, 0].mean(), abs=5e-4)
+    assert error == pytest.approx(X[:, 0].std() / np.sqrt(150), abs=5e-5)
     covariance = [line for line in lines if line.startswith("  petal width (cm)")][-1]
     np.testing.assert_allclose([float(text) for text in covariance.split()[-4:]], np.cov(X.T, bias=True)[3], atol=5e-4)
     assert max(map(len, lines)) <= 100
+
+
+def test_standard_errors(run):
+    from sklearn.datasets import load_iris
+
+    X = load_iris().data
+    arguments = ("fit", "--dataset", "iris", "--model", "gaussian")
+    result = run(*arguments, "--json").json
+    model = scorematch.Gaussian().fit(X)
+    for name, errors in result["standard_errors"].items():
+        assert np.shape(errors) == np.shape(result["params"][name])
+        np.testing.assert_allclose(np.ravel(errors), np.sqrt(np.diagonal(model.covariance(of=name))))
+    assert set(result["standard_errors"]) == {"mean", "covariance"}
+    assert "std. error" in run(*arguments).out
+    # A number has its own beside it.
+    sphere = X[:, :2] / np.linalg.norm(X[:, :2], axis=1, keepdims=True)
+    np.savetxt("sphere.csv", sphere, delimiter=",", header="a,b", comments="")
+    out = run("fit", "sphere.csv", "--model", "von-mises-fisher").out
+    assert re.search(r"^concentration  \d+\.?\d*  \(std\. error \d+\.?\d*\)$", out, re.MULTILINE)
+
+
+def test_standard_errors_of_many_parameters_are_left_out(run):
+    X = np.random.default_rng(0).normal(size=(40, 17))
+    np.savetxt("wide.csv", X, delimiter=",")
+    assert len(scorematch.Gaussian().fit(X).theta_) > 150
+    arguments = ("fit", "wide.csv", "--model", "gaussian")
+    assert run(*arguments, "--json").json["standard_errors"] == {}
+    assert "std. error" not in run(*arguments).out
+
+
+def test_a_fit_does_not_fail_for_its_standard_errors(run, monkeypatch):
+    def refuse(self, **options):
+        raise ValueError("too little is known")
+
+    monkeypatch.setattr(scorematch.Gaussian, "covariance", refuse)
+    result = run("fit", "--dataset", "iris", *GAUSSIAN)
+    assert result.json["standard_errors"] == {}
+    assert "note: there are no standard errors: too little is known" in result.err
 
 
 def test_tables_fit_the_terminal(run, monkeypatch):
@@ -588,6 +629,8 @@ def test_number_texts():
     assert tables.number_texts(np.array([1e-9, 2e-9])) == ["1.000e-09", "2.000e-09"]
     assert tables.number_texts(np.array([0.0, 0.0])) == ["0", "0"]
     assert tables.number_texts(np.array([-1e-6, 1.0])) == ["0.000", "1.000"]
+    assert tables.number_texts(np.array([np.nan, 1.0])) == ["–", "1.000"]
+    assert tables.number_texts(np.array([np.nan, np.inf])) == ["–", "inf"]
     assert tables.number_texts(np.array([np.inf, 1.0])) == ["inf", "1.000e+00"]
 
 

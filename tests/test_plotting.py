@@ -9,10 +9,12 @@ import scorematch
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
+from cases import EXAMPLES  # noqa: E402
 from matplotlib import pyplot  # noqa: E402
 from matplotlib.collections import LineCollection  # noqa: E402
 from matplotlib.contour import QuadContourSet  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.patches import Rectangle  # noqa: E402
 from matplotlib.quiver import Quiver  # noqa: E402
 from scorematch.plotting import FitDisplay, Hemisphere, Line, Plane  # noqa: E402
 
@@ -191,13 +193,142 @@ def test_truncated_domain(kind):
     model = scorematch.Gaussian(kind, domain=scorematch.NonNegative(), weight=scorematch.MinPower()).fit(X)
     display = draw(FitDisplay.from_estimator(model, X))
     for panel in display.panels_:
-        assert panel.x[0] == 0
-        assert isinstance(panel, Line) or panel.y[0] == 0
+        assert panel.x[0] < 0  # the boundary is shown, and nothing beyond it
+        if isinstance(panel, Line):
+            np.testing.assert_allclose(panel.boundary, [0], atol=1e-12)
+            assert panel.outside == [(panel.x[0], panel.boundary[0])]
+        else:
+            xy = np.concatenate(panel.boundary)
+            np.testing.assert_allclose(xy.min(axis=1), 0, atol=1e-12)
+            assert np.isnan(panel.density[panel.y < 0]).all()
+            assert np.isnan(panel.density[:, panel.x < 0]).all()
+            assert np.isfinite(panel.density[np.ix_(panel.y > 0, panel.x > 0)]).all()
     # Independent coordinates stay so when they are truncated; others do not.
     assert ("marginal" if kind == "diag" else "section") in display.figure_.get_suptitle()
     if kind == "diag":
         line = display.panels_[0]
-        np.testing.assert_allclose(line.score, model.precision_[0, 0] * (model.mean_[0] - line.x), rtol=1e-9)
+        inside = line.x >= line.boundary[0]
+        assert np.isnan(line.score[~inside]).all()
+        expected = model.precision_[0, 0] * (model.mean_[0] - line.x[inside])
+        np.testing.assert_allclose(line.score[inside], expected, rtol=1e-9)
+        mass = np.trapezoid(line.density[inside], line.x[inside])
+        assert mass == pytest.approx(1)
+
+
+STAR = [
+    (radius * np.cos(angle), radius * np.sin(angle))
+    for angle, radius in zip(np.arange(10) * np.pi / 5, [1.4, 3.2] * 5, strict=True)
+]
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        scorematch.Ball(2.5),
+        scorematch.Box([-1.0, -np.inf], [2.0, 1.5]),
+        scorematch.Polygon(STAR),
+        scorematch.Intervals([(-2.0, -0.5), (0.5, 2.0)]),
+        scorematch.Simplex(),
+    ],
+    ids=lambda domain: type(domain).__name__,
+)
+def test_nothing_is_drawn_outside_of_the_domain(domain):
+    points = rng().normal(size=(4000, 2))
+    X = points[domain.contains(points)][:100]
+    model = scorematch.Gaussian.from_params(mean=[0.2, 0.1], covariance=np.eye(2), domain=domain)
+    display = draw(FitDisplay.from_estimator(model, X))
+    (plane,) = display.panels_
+    (ax,) = display.axes_
+    grid = np.stack(np.meshgrid(plane.x, plane.y), axis=-1).reshape(-1, 2)
+    np.testing.assert_array_equal(np.isfinite(plane.density).ravel(), domain.contains(grid))
+    # The lines lie on the boundary, and are drawn as they are; all else is cut off at the domain.
+    lines = [line for line in ax.lines if line.get_label() == "boundary"]
+    assert len(lines) == len(plane.boundary) > 0
+    for drawn, line in zip(lines, plane.boundary, strict=True):
+        np.testing.assert_array_equal(drawn.get_xydata(), line)
+        np.testing.assert_allclose(domain.distance(line)[0], 0, atol=1e-9)
+    (patch,) = [patch for patch in ax.patches if patch.get_facecolor() == (1, 1, 1, 1)]
+    agree = patch.get_path().contains_points(grid) == domain.contains(grid)
+    assert agree.mean() > 0.995  # corners are cut, by less than a cell
+    for kind in (QuadContourSet, Quiver):
+        for artist in only(ax, kind):
+            clip = artist.get_clip_path().get_fully_transformed_path()
+            np.testing.assert_allclose(
+                clip.vertices, patch.get_transform().transform_path(patch.get_path()).vertices, rtol=1e-9
+            )
+    assert "boundary" in [text.get_text() for text in display.figure_.legends[0].get_texts()]
+
+
+def test_two_intervals():
+    domain = scorematch.Intervals([(-3.0, -1.0), (1.0, 3.0)])
+    model = scorematch.Gaussian.from_params(mean=[0.5], covariance=[[1.0]], domain=domain)
+    X = model.sample(500, random_state=0)
+    display = draw(FitDisplay.from_estimator(model, X))
+    (line,) = display.panels_
+    np.testing.assert_allclose(line.boundary, [-3, -1, 1, 3], atol=1e-9)
+    np.testing.assert_allclose(line.outside, [(line.x[0], -3), (-1, 1), (3, line.x[-1])], atol=1e-9)
+    np.testing.assert_array_equal(np.isnan(line.density), ~domain.contains(line.x[:, None]))
+    for bar in display.axes_[0].patches:
+        if isinstance(bar, Rectangle) and bar.get_height() > 0 and bar.get_label() == "_nolegend_":
+            middle = bar.get_x() + bar.get_width() / 2
+            assert domain.contains([[middle]])
+            assert domain.contains([[middle - 0.49 * bar.get_width()], [middle + 0.49 * bar.get_width()]]).all()
+
+
+def test_a_section_that_lies_outside_of_the_domain():
+    domain = scorematch.Intervals([(-3.0, -1.0), (1.0, 3.0)])
+    covariance = [[1.0, 0.3, 0.0], [0.3, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    model = scorematch.Gaussian.from_params(mean=np.zeros(3), covariance=covariance, domain=domain)
+    X = rng().uniform(1.0, 3.0, size=(200, 3)) * np.where(rng().uniform(size=(200, 3)) < 0.5, -1, 1)
+    display = draw(FitDisplay.from_estimator(model, X))  # the means are about 0, which is in none of the intervals
+    planes = [panel for panel in display.panels_ if isinstance(panel, Plane)]
+    assert all(plane.density is None and len(plane.positions) == 0 for plane in planes)
+    assert all(len(plane.points) == 200 for plane in planes)
+    assert "the section lies outside of the domain" in display.figure_.get_suptitle().replace("\n", " ")
+
+
+def test_marginals_of_a_box_whose_sides_differ():
+    box = scorematch.Box([0.0, -1.0, 0.0], [1.0, 2.0, np.inf])
+    model = scorematch.Gaussian.from_params(
+        mean=[0.2, 0.5, 1.0], covariance=[1.0, 0.5, 2.0], covariance_type="diag", domain=box
+    )
+    X = model.sample(200, random_state=0)
+    line = FitDisplay.from_estimator(model, X, features=[1]).panels_[0]
+    np.testing.assert_allclose(line.boundary, [-1, 2], atol=1e-9)
+    inside = np.isfinite(line.density)
+    expected = np.exp(-((line.x - 0.5) ** 2) / (2 * 0.5))
+    np.testing.assert_allclose(line.density[inside] / line.density[inside].max(), (expected / expected.max())[inside])
+
+
+@pytest.mark.parametrize("model", ["GammaInteraction", "ExponentialSquareRoot"])
+def test_densities_that_have_no_value_on_the_boundary(model):
+    X = rng().gamma(1.5, size=(200, 3))
+    display = draw(FitDisplay.from_estimator(getattr(scorematch, model)().fit(X), X))
+    planes = [panel for panel in display.panels_ if isinstance(panel, Plane)]
+    assert all(np.isfinite(plane.density[np.ix_(plane.y > 0, plane.x > 0)]).all() for plane in planes)
+
+
+# One example of each family on each kind of domain.
+ON_DOMAINS = {
+    (example.case.family, type(example.domain).__name__): example for example in EXAMPLES if example.domain is not None
+}.values()
+
+
+@pytest.mark.parametrize("example", ON_DOMAINS, ids=lambda example: example.name)
+def test_every_family_on_every_domain(example):
+    X = example.data(60)
+    display = FitDisplay.from_estimator(example.model(), X, features=[0, 1], figure=Figure())
+    (plane,) = display.panels_
+    assert np.isfinite(plane.density).any()
+    assert np.isfinite(plane.scores).all()
+    # In a section the other features are at their means.
+    for points, inside in (
+        (plane.positions, np.full(len(plane.positions), True)),
+        (np.stack(np.meshgrid(plane.x, plane.y), axis=-1).reshape(-1, 2), np.isfinite(plane.density).ravel()),
+    ):
+        rows = np.tile(X.mean(axis=0), (len(points), 1))
+        rows[:, :2] = points
+        np.testing.assert_array_equal(example.domain.contains(rows), inside)
 
 
 def test_circle():

@@ -31,7 +31,7 @@ from scorematch._cli.options import (
     model_options,
     summary,
 )
-from scorematch._cli.parser import PLOT_FORMATS, models
+from scorematch._cli.parser import PLOT_FORMATS, REPORT_FORMATS, models
 
 if TYPE_CHECKING:
     from scorematch._base import ScoreMatchingEstimator
@@ -40,6 +40,9 @@ Floats = NDArray[np.floating]
 Doubles = NDArray[np.float64]
 
 CLAIM_FAILED = 1  # the exit code where a paper's claim does not hold
+# Standard errors stand beside estimates of so many parameters at most: of models with a closed form, and of others,
+# whose standard errors take the time of many steps of their fit.
+MOST_WITH_ERRORS = {True: 150, False: 30}
 TERMS = ("norm_term", "hessian_term", "hyvarinen_score")
 
 
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 def fit(arguments: argparse.Namespace) -> None:
     _check_can_write(arguments.output)
     _check_can_plot(arguments.plot)
+    _check_can_report(arguments.report)
     options = model_options(arguments.family)
     model = _make_model(arguments, options)
     say = _progress(arguments.verbose)
@@ -83,18 +87,23 @@ def fit(arguments: argparse.Namespace) -> None:
         seconds = time.perf_counter() - began
         say(f"fitted in {seconds:.2g} s")
         score = model.score(table.values, sample_weight=table.weights)
+        errors = _standard_errors(model)
         if arguments.plot:
             began = time.perf_counter()
             _plot(model, table, scaling, arguments)
             say(f"drew {arguments.plot} in {time.perf_counter() - began:.2g} s")
+        if arguments.report:
+            began = time.perf_counter()
+            _write_report(model, table, scaling, score, seconds, warned, arguments)
+            say(f"wrote {arguments.report} in {time.perf_counter() - began:.2g} s")
     if arguments.output:
         _save(model, table, scaling, arguments.output)
         say(f"wrote {arguments.output}")
 
     if arguments.json:
-        _print_json(_result(model, table, scaling, score, seconds, warned, arguments))
+        _print_json(_result(model, table, scaling, score, errors, seconds, warned, arguments))
     else:
-        print("\n".join(_report(model, table, scaling, score, seconds, arguments)))
+        print("\n".join(_report(model, table, scaling, score, errors, seconds, arguments)))
 
 
 def _make_model(arguments: argparse.Namespace, options: Sequence[Option]) -> ScoreMatchingEstimator:
@@ -153,6 +162,21 @@ class _Scaling:
         return {"standardize": {"mean": self.mean.tolist(), "scale": self.scale.tolist()}}
 
 
+def _standard_errors(model: ScoreMatchingEstimator) -> dict[str, Doubles]:
+    """Those of the parameters, by name and in their shapes; nothing where they would take longer than the fit."""
+    if len(model.theta_) > MOST_WITH_ERRORS[hasattr(model, "quadratic_form")]:
+        return {}
+    try:
+        return {
+            name: np.sqrt(np.diagonal(model.covariance(of=name))).reshape(np.shape(value))
+            for name, value in model.params_.items()
+            if np.asarray(value).dtype.kind == "f"
+        }
+    except ValueError as error:  # the fit itself has succeeded
+        print_note(f"there are no standard errors: {error}")
+        return {}
+
+
 def _save(model: ScoreMatchingEstimator, table: Table, scaling: _Scaling | None, path: str) -> None:
     from scorematch._model_files import to_dict
 
@@ -188,6 +212,7 @@ def _result(
     table: Table,
     scaling: _Scaling | None,
     score: float,
+    errors: Mapping[str, Doubles],
     seconds: float,
     warned: Sequence[str],
     arguments: argparse.Namespace,
@@ -215,12 +240,64 @@ def _result(
         "n_iter": int(model.n_iter_),
         "fit_seconds": seconds,
         "params": contents["params"],
+        "standard_errors": {name: value.tolist() for name, value in errors.items()},
         "theta": contents["theta"],
         "theta_names": model.theta_names_,
         "warnings": list(warned),
         "output": arguments.output,
         "plot": arguments.plot,
+        "report": arguments.report,
     }
+
+
+def _write_report(
+    model: ScoreMatchingEstimator,
+    table: Table,
+    scaling: _Scaling | None,
+    score: float,
+    seconds: float,
+    warned: Sequence[str],
+    arguments: argparse.Namespace,
+) -> None:
+    from scorematch._cli.report import Fit, page
+
+    fit = Fit(
+        model=model,
+        X=table.values,
+        sample_weight=table.weights,
+        columns=[f"{label} (standardised)" if scaling else label for label in table.labels],
+        source=Path(table.source).name,
+        facts=_facts(model, table, scaling, score, seconds, arguments),
+        warned=list(warned),
+        seed=arguments.random_state,
+    )
+    Path(arguments.report).write_text(page(fit), encoding="utf-8")
+
+
+def _facts(
+    model: ScoreMatchingEstimator,
+    table: Table,
+    scaling: _Scaling | None,
+    score: float,
+    seconds: float,
+    arguments: argparse.Namespace,
+) -> dict[str, str]:
+    """What a fit came to, in words."""
+    n, d = table.values.shape
+    scale = "standardised data" if scaling else "the data's own scale"
+    threads = model._threads()
+    iterations = f"{model.n_iter_} {model._counted}{'' if model.n_iter_ == 1 else 's'}"
+    weighted = f", weighted by {arguments.weights_column!r}" if table.weights is not None else ""
+    facts = {
+        "data": f"{n} rows × {d} column{'' if d == 1 else 's'} of {table.source}{weighted}",
+        "score": f"{score:.6g} on {scale} (minus the mean Hyvärinen score; higher is better)",
+        "convergence": f"yes, {iterations}" if model.converged_ else f"no, stopped after {iterations}",
+        "time": f"{seconds:.2g} s, {threads} thread{'' if threads == 1 else 's'}",
+    }
+    if hasattr(model, "robust_weights_"):
+        few = f"{np.count_nonzero(model.robust_weights_ < 0.01)} of {n} rows have a weight below 1 % of the mean"
+        facts["robust"] = f"{model.n_reweightings_} reweightings; {few}"
+    return facts
 
 
 def _report(
@@ -228,31 +305,21 @@ def _report(
     table: Table,
     scaling: _Scaling | None,
     score: float,
+    errors: Mapping[str, Doubles],
     seconds: float,
     arguments: argparse.Namespace,
 ) -> list[str]:
-    n, d = table.values.shape
-    scale = "standardised data" if scaling else "the data's own scale"
-    threads = model._threads()
-    iterations = f"{model.n_iter_} {model._counted}{'' if model.n_iter_ == 1 else 's'}"
-    weighted = f", weighted by {arguments.weights_column!r}" if table.weights is not None else ""
-    rows = {
-        "data": f"{n} rows × {d} column{'' if d == 1 else 's'} of {table.source}{weighted}",
-        "score": f"{score:.6g} on {scale} (minus the mean Hyvärinen score; higher is better)",
-        "convergence": f"yes, {iterations}" if model.converged_ else f"no, stopped after {iterations}",
-        "time": f"{seconds:.2g} s, {threads} thread{'' if threads == 1 else 's'}",
-    }
-    if arguments.output:
-        rows["model file"] = arguments.output
-    if arguments.plot:
-        rows["plot"] = arguments.plot
+    rows = _facts(model, table, scaling, score, seconds, arguments)
+    for name, path in (("model file", arguments.output), ("plot", arguments.plot), ("report", arguments.report)):
+        if path:
+            rows[name] = path
     params = {name: np.asarray(value) for name, value in model.params_.items()}
     lines = [kebab(type(model).__name__), *tables.pairs(rows)]
     if scaling:
         lines += ["", "parameters of the standardised data, (x - mean) / standard deviation"]
     axes = {name: axes_of(model, name, value.shape) for name, value in params.items()}
     names = {"n_features": table.labels, "n_params": model.theta_names_}
-    return lines + tables.parameters(params, axes, names, _width())
+    return lines + tables.parameters(params, axes, names, _width(), errors)
 
 
 # -- terms ---------------------------------------------------------------------------------------------------------
@@ -445,10 +512,23 @@ def _check_can_plot(path: str | None) -> None:
     _check_can_write(path)
     if Path(path).suffix.lower() not in PLOT_FORMATS:
         raise CommandError(f"--plot {path}: the name must end in one of {', '.join(PLOT_FORMATS)}")
+    _check_matplotlib("--plot")
+
+
+def _check_can_report(path: str | None) -> None:
+    if path is None:
+        return
+    _check_can_write(path)
+    if Path(path).suffix.lower() not in REPORT_FORMATS:
+        raise CommandError(f"--report {path}: the name must end in one of {', '.join(REPORT_FORMATS)}")
+    _check_matplotlib("--report")
+
+
+def _check_matplotlib(flag: str) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise CommandError('--plot needs matplotlib: pip install "scorematch[plot]"') from None
+        raise CommandError(f'{flag} needs matplotlib: pip install "scorematch[plot]"') from None
 
 
 def _progress(verbose: bool) -> Callable[[str], None]:

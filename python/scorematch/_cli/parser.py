@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DATASETS = ("iris", "wine", "breast_cancer", "diabetes", "digits")
 PLOT_FORMATS = (".png", ".pdf", ".svg")
+REPORT_FORMATS = (".html", ".htm")
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,6 +121,11 @@ def _add_fit(commands: argparse._SubParsersAction[Parser], family: Family | None
         "--random-state", metavar="SEED", type=int, default=0, help="seed of everything random (default: 0)"
     )
     fit.add_argument("--plot", metavar="FILE", help="draw data and model: a .png, .pdf or .svg file")
+    fit.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write a page of HTML that needs nothing beside it: estimates with intervals, diagnostics and pictures",
+    )
     fit.add_argument("--output", metavar="FILE", help="write the model to a JSON file, for 'scorematch terms'")
     fit.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
     fit.add_argument("--verbose", action="store_true", help="show the progress on standard error")

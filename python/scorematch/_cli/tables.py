@@ -18,6 +18,8 @@ MAX_LABEL = 28
 # Headings are cut to the first of these lengths at which all columns fit.
 HEADING_LENGTHS = (28, 20, 14, 10)
 ELLIPSIS = "…"
+NOTHING = "–"
+ERRORS = "std. error"
 
 
 def pairs(rows: Mapping[str, str], indent: str = "  ") -> list[str]:
@@ -31,19 +33,29 @@ def parameters(
     axes: Mapping[str, tuple[str, ...]],
     names: Mapping[str, Sequence[str]],
     width: int,
+    errors: Mapping[str, Numbers] | None = None,
 ) -> list[str]:
-    """The fitted parameters; `axes` says what the axes of each mean, `names` what stands along those with names."""
+    """The fitted parameters; `axes` says what the axes of each mean, `names` what stands along those with names.
+
+    Standard errors, of those parameters that `errors` has, stand beside numbers and vectors; those of matrices would
+    take as much room again, and do not.
+    """
+    errors = errors or {}
     lines: list[str] = []
-    vectors: dict[str, dict[str, Numbers]] = {}
+    vectors: dict[str, list[tuple[str, Numbers]]] = {}
     for name, value in params.items():
         if value.ndim == 0:
-            lines += ["", f"{name}  {number_texts(value.reshape(1))[0]}"]
+            error = f"  ({ERRORS} {number_texts(errors[name].reshape(1))[0]})" if name in errors else ""
+            lines += ["", f"{name}  {number_texts(value.reshape(1))[0]}{error}"]
         elif value.ndim == 1:  # vectors along the same axis share a table
-            vectors.setdefault(axes[name][0], {})[name] = value
+            vectors.setdefault(axes[name][0], []).append((name, value))
+            if name in errors:
+                vectors[axes[name][0]].append((ERRORS, errors[name]))
     for axis, group in vectors.items():
-        rows = _labels(axis, len(next(iter(group.values()))), names)
+        rows = _labels(axis, len(group[0][1]), names)
         title = _singular(axis) if axis else ""
-        lines += ["", *matrix(title, rows, list(group), np.column_stack(list(group.values())), width)]
+        headings, columns = zip(*group, strict=True)
+        lines += ["", *matrix(title, rows, headings, np.column_stack(columns), width)]
     for name, value in params.items():
         if value.ndim < 2:
             continue
@@ -105,18 +117,25 @@ def _columns(headings: Sequence[str], cells: Sequence[Sequence[str]], room: int)
 
 
 def number_texts(values: Numbers) -> list[str]:
-    """Numbers of one column with four significant digits for the largest, their points aligned; or whole numbers."""
+    """Numbers of one column with four significant digits for the largest, their points aligned; or whole numbers.
+
+    NaN, of which there is no number, is a dash.
+    """
     if values.dtype.kind in "iu":
         return [str(value) for value in values.tolist()]
-    largest = float(np.abs(values).max(initial=0.0))
-    if largest == 0:
-        return ["0"] * len(values)
-    exponent = math.floor(math.log10(largest)) if math.isfinite(largest) else 99
-    if not -4 <= exponent < 7:
-        return [f"{value:.3e}" for value in values.tolist()]
+    known = values[~np.isnan(values)]
+    largest = float(np.abs(known).max(initial=0.0))
+    exponent = math.floor(math.log10(largest)) if 0 < largest < math.inf else 99 * (largest > 0)
     # Adding 0 turns a rounded -0 into 0.
-    decimals = max(0, 3 - exponent)
-    return [f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values.tolist()]
+    decimals = max(0, 3 - exponent) if largest > 0 else 0
+    fixed = -4 <= exponent < 7
+
+    def text(value: float) -> str:
+        if math.isnan(value):
+            return NOTHING
+        return f"{round(value, decimals) + 0.0:.{decimals}f}" if fixed else f"{value:.3e}"
+
+    return [text(value) for value in values.tolist()]
 
 
 def _labels(axis: str, length: int, names: Mapping[str, Sequence[str]]) -> list[str]:

@@ -14,25 +14,19 @@ from scorematch.plotting._drawing import (
     INK,
     ORANGE,
     TINTS,
+    draw_ends,
     draw_histogram,
     draw_plane,
     legend,
     legend_below,
     legend_handles,
     prepare,
+    put_axes_title,
+    put_title,
     tidy,
-    wrapped,
 )
-from scorematch.plotting._panels import (
-    MAX_FEATURES,
-    Frame,
-    Hemisphere,
-    Line,
-    Plane,
-    column_names,
-    column_position,
-    sphere_panels,
-)
+from scorematch.plotting._names import column_names, column_position, wrapped
+from scorematch.plotting._panels import MAX_FEATURES, Frame, Hemisphere, Line, Plane, sphere_panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +47,8 @@ class FitDisplay:
 
     Densities are normalised numerically on the range shown. With more than two columns they are the exact marginals
     for Gaussians, mixtures of Gaussians and the Student t; where there are none in closed form, they are sections of
-    the density, the other features at their means, and the picture says so.
+    the density, the other features at their means, and the picture says so. On a domain with a boundary nothing is
+    drawn outside of it, which is grey.
 
     Arrows point along the score function of the coordinates as drawn: each component is multiplied by the width of its
     axis, so that arrows stand at right angles to the contours, whatever the units.
@@ -99,6 +94,11 @@ class FitDisplay:
 
     figure_: Figure | SubFigure
     axes_: NDArray[Any]
+
+    @property
+    def ax_(self) -> Axes:
+        """The axes; the first of them where there are several."""
+        return cast("Axes", self.axes_.flat[0])
 
     def __init__(
         self,
@@ -165,7 +165,9 @@ class FitDisplay:
             The display, drawn.
         """
         X = np.asarray(X)
-        names = column_names(model, feature_names, X.shape[-1] if X.ndim else 0)
+        model._check_is_fitted()
+        # Some models have seen no columns so far.
+        names = column_names(model, feature_names, getattr(model, "n_features_in_", X.shape[-1] if X.ndim else 0))
         if max_points < 1:
             raise ValueError(f"max_points must be at least 1; got {max_points}")
         frame = Frame(model, X, names, sample_weight, max_points, random_state)
@@ -206,6 +208,8 @@ class FitDisplay:
             caption.append("no density drawn: the model knows only its derivatives")
         elif frame.no_density:
             caption.append("no density drawn where the fitted covariance is singular")
+        if frame.nowhere:
+            caption.append("no density drawn where the section lies outside of the domain")
         display = cls(panels, kind=kind, features=shown, feature_names=names, title=heading, caption="; ".join(caption))
         return display.plot(figure=figure, ax=ax)
 
@@ -240,7 +244,7 @@ class FitDisplay:
             self.figure_ = cast("Figure", ax.get_figure())
             self.axes_ = np.array([ax], dtype=object)
             draw_plane(ax, cast(Plane, self.panels_[0]))
-            ax.set_title(f"{self.title}\n{self.caption}", fontsize="medium")
+            put_axes_title(ax, self.title, self.caption)
             legend(ax, self.panels_)
             return self
         if figure is None:
@@ -266,10 +270,11 @@ class FitDisplay:
         top.plot(line.points, np.full(len(line.points), low / 2), "|", color=INK, alpha=0.35, ms=7, clip_on=False)
         top.set_ylim(bottom=low)
         top.set_ylabel("density")
-        top.legend(loc="best", frameon=False)
+        top.legend(loc="best", frameon=True, framealpha=0.85, edgecolor="none")
         if line.score is not None:
             bottom.axhline(0, color="0.7", lw=0.8)
             bottom.plot(line.x, line.score, color=ORANGE, lw=1.8)
+            draw_ends(bottom, line)
             bottom.set_ylabel("score function")
             tidy(bottom)
             figure.align_ylabels(list(self.axes_))
@@ -426,4 +431,4 @@ class FitDisplay:
         self._put_title(figure)
 
     def _put_title(self, figure: Figure | SubFigure) -> None:
-        figure.suptitle(f"{self.title}\n{self.caption}", fontsize="medium")
+        put_title(figure, self.title, self.caption)

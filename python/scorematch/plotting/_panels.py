@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scorematch.domains import NonNegative
+from scorematch.domains import Intervals
+from scorematch.domains._intervals import _ProductOfIntervals
+from scorematch.plotting._boundary import ends, outline
 
 if TYPE_CHECKING:
     from scorematch._base import ScoreMatchingEstimator
@@ -24,10 +27,14 @@ GRID_LINE, GRID_PLANE, ARROWS_PER_SIDE = 1001, 201, 12
 
 @dataclass(frozen=True)
 class _Law:
-    """A density of one or two coordinates, None where only its derivatives are known, and its score function."""
+    """A density of one or two coordinates, None where only its derivatives are known, its score function, its domain.
+
+    At points that are not inside, log densities and scores are NaN.
+    """
 
     log_density: Callable[[Doubles], Doubles] | None
     score: Callable[[Doubles], Doubles]
+    inside: Callable[[Doubles], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,13 @@ class Line:
     x : ndarray of shape (n_grid,)
         Where the model was evaluated.
     density : ndarray of shape (n_grid,) or None
-        The density, normalised on the range of `x`.
+        The density, normalised on the range of `x`; NaN outside of the domain.
     score : ndarray of shape (n_grid,) or None
-        The score function.
+        The score function; NaN outside of the domain.
+    boundary : ndarray of shape (n_ends,)
+        Where the domain begins and ends, in the range of `x`.
+    outside : list of (float, float)
+        The intervals between them, and from the ends of the range, that do not belong to the domain.
     """
 
     name: str
@@ -56,6 +67,8 @@ class Line:
     x: Doubles
     density: Doubles | None
     score: Doubles | None
+    boundary: Doubles = field(default_factory=lambda: np.empty(0))
+    outside: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -71,11 +84,15 @@ class Plane:
     x, y : ndarray of shape (n_grid,)
         Where the model was evaluated.
     density : ndarray of shape (n_grid, n_grid) or None
-        The density at ``(x[j], y[i])``, normalised on the range shown.
+        The density at ``(x[j], y[i])``, normalised on the range shown; NaN outside of the domain.
     levels : ndarray of shape (3,)
         The density on the rims of the regions of highest density of probability 95, 80 and 50 %.
     positions, scores : ndarray of shape (n_arrows, 2)
         Where arrows stand, and the score function there.
+    areas : list of (ndarray, ndarray), or None
+        Vertices and codes of matplotlib Paths around the domain; None where all that is shown belongs to it.
+    boundary : list of ndarray of shape (n, 2)
+        The lines at which the domain ends.
     """
 
     names: tuple[str, str]
@@ -86,6 +103,8 @@ class Plane:
     levels: Doubles
     positions: Doubles
     scores: Doubles
+    areas: list[tuple[Doubles, Doubles]] | None = None
+    boundary: list[Doubles] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -94,13 +113,13 @@ class Hemisphere(Plane):
 
     Parameters
     ----------
-    names, points, x, y, density, levels, positions, scores
+    names, points, x, y, density, levels, positions, scores, areas, boundary
         As of a plane: coordinates are those of the map, scores are pushed forward to it.
     poles : ndarray of shape (6, 2)
         Where the map shows the ends of the coordinate axes, the positive ones first; NaN for those of the other half.
     """
 
-    poles: Doubles
+    poles: Doubles = field(kw_only=True)
 
 
 class Frame:
@@ -136,6 +155,7 @@ class Frame:
         # Whether densities are sections, because marginals have no closed form.
         self.section = False
         self.no_density = False
+        self.nowhere = False
 
     def law(self, features: Sequence[int]) -> _Law | None:
         """The model of these features alone: itself, its marginal, or its section; None where it has no density."""
@@ -161,6 +181,7 @@ class Frame:
         return _Law(
             None if log_density is None else lambda points: log_density(filled(points)),
             lambda points: whole.score(filled(points))[:, chosen],
+            lambda points: whole.inside(filled(points)),
         )
 
     def pairs(self, features: Sequence[int]) -> list[Line | Plane]:
@@ -174,15 +195,23 @@ class Frame:
     def line(self, feature: int) -> Line:
         x = np.linspace(*self.range(feature), GRID_LINE)
         law = self.law([feature])
+        section = len(self.names) > 1 and self.section
+        boundary, outside = np.empty(0), []
+        # Where the domain is no product, the others decide how far it reaches.
+        if law is not None and (not section or isinstance(self.model._domain(), _ProductOfIntervals)):
+            mask = law.inside(x[:, None])
+            boundary = ends(law.inside, x, mask)
+            outside = _gaps(x, mask, boundary)
+            x = np.unique(np.concatenate([x, boundary]))
+        density = score = None
         # A section along one line and a histogram of all data are not to be compared.
-        if law is None or (len(self.names) > 1 and self.section):
-            density = score = None
-        else:
-            density, score = None, law.score(x[:, None])[:, 0]
+        if law is not None and not section:
+            score = law.score(x[:, None])[:, 0]
             if law.log_density is not None:
                 density = _normalised(law.log_density(x[:, None]))
-                density = density / (float(density.sum()) * (x[1] - x[0]))
-        return Line(self.names[feature], self.X[:, feature], self.weights, x, density, score)
+                pieces = (density[1:] + density[:-1]) / 2 * np.diff(x)
+                density = density / np.nansum(pieces)
+        return Line(self.names[feature], self.X[:, feature], self.weights, x, density, score, boundary, outside)
 
     def plane(self, first: int, second: int) -> Plane:
         x = np.linspace(*self.range(first), GRID_PLANE)
@@ -190,27 +219,34 @@ class Frame:
         law = self.law([first, second])
         points = self.points[:, [first, second]]
         names = (self.names[first], self.names[second])
+        nothing = (None, np.full(3, np.nan), np.empty((0, 2)), np.empty((0, 2)))
         if law is None:
-            nowhere = np.empty((0, 2))
-            return Plane(names, points, x, y, None, np.full(3, np.nan), nowhere, nowhere)
+            return Plane(names, points, x, y, *nothing)
+        grid = _grid(x, y)
+        mask = law.inside(grid).reshape(len(y), len(x))
+        areas, boundary = (None, []) if mask.all() else outline(law.inside, x, y, mask)
+        if not mask.any():
+            self.nowhere = True
+            return Plane(names, points, x, y, *nothing, areas, boundary)
         if law.log_density is None:
             positions = _crowded(points, x, y)
-            return Plane(names, points, x, y, None, np.full(3, np.nan), positions, law.score(positions))
-        density = _normalised(law.log_density(_grid(x, y))).reshape(len(y), len(x))
-        density = density / (float(density.sum()) * (x[1] - x[0]) * (y[1] - y[0]))
+            positions = positions[law.inside(positions)]
+            scores = law.score(positions)
+            return Plane(names, points, x, y, None, np.full(3, np.nan), positions, scores, areas, boundary)
+        density = _normalised(law.log_density(grid)).reshape(len(y), len(x))
+        density = density / (float(np.nansum(density)) * (x[1] - x[0]) * (y[1] - y[0]))
         levels = _levels(density)
         positions = _grid(_midpoints(x), _midpoints(y))
-        inside = _at(density, positions, x, y) >= _levels(density, (0.99,))[0]
-        positions = positions[inside]
+        likely = _at(density, positions, x, y) >= _levels(density, (0.99,))[0]
+        positions = positions[likely & law.inside(positions)]
         scores = law.score(positions) if len(positions) else positions
-        return Plane(names, points, x, y, density, levels, positions, scores)
+        return Plane(names, points, x, y, density, levels, positions, scores, areas, boundary)
 
     def range(self, feature: int) -> tuple[float, float]:
-        """A little more than the range of the data, inside the domain."""
+        """A little more than the range of the data."""
         low, high = float(self.X[:, feature].min()), float(self.X[:, feature].max())
         margin = 0.12 * (high - low) or 0.5 * abs(low) or 1.0
-        low, high = low - margin, high + margin
-        return (max(low, 0.0) if isinstance(self.model._domain(), NonNegative) else low), high
+        return low - margin, high + margin
 
 
 def sphere_panels(frame: Frame, shown: Sequence[int]) -> tuple[str, list[Line | Plane]]:
@@ -288,53 +324,51 @@ def _hemispheres(frame: Frame, law: _Law) -> list[Hemisphere]:
                 levels,
                 positions,
                 arrows,
-                np.where(poles[:, 2:] >= -1e-9, _to_map(poles), np.nan),
+                poles=np.where(poles[:, 2:] >= -1e-9, _to_map(poles), np.nan),
             )
         )
     return panels
-
-
-def column_names(model: ScoreMatchingEstimator, given: Sequence[str] | None, n_columns: int) -> list[str]:
-    """Names of the columns, of which the model may have seen none so far."""
-    model._check_is_fitted()
-    d = getattr(model, "n_features_in_", n_columns)
-    if given is None:
-        return [str(name) for name in getattr(model, "feature_names_in_", [f"x{i}" for i in range(d)])]
-    if len(given) != d:
-        raise ValueError(f"feature_names must have {d} entries, one for each column; got {len(given)}")
-    return [str(name) for name in given]
-
-
-def column_position(feature: int | str, names: Sequence[str]) -> int:
-    """The column that a name or a number stands for."""
-    if isinstance(feature, str):
-        if feature not in names:
-            raise ValueError(f"features: there is no column {feature!r}; columns are {', '.join(names)}")
-        return names.index(feature)
-    if not 0 <= feature < len(names):
-        raise ValueError(f"features: there is no column {feature}; they are 0 to {len(names) - 1}")
-    return int(feature)
 
 
 # -- densities ---------------------------------------------------------------------------------------------------
 
 
 def _law_of(model: ScoreMatchingEstimator) -> _Law:
-    def inside(X: Doubles, method: Callable[[Any], Any], shape: tuple[int, ...], outside: float) -> Doubles:
+    domain = model._domain()
+
+    def inside(X: Doubles) -> NDArray[np.bool_]:
+        """Whether points are in the domain, and not on its boundary, where some densities are infinite."""
+        rows = np.full(len(X), True)
+        if model._has_boundary:
+            rows = np.array(domain.contains(X))
+            rows[rows] = (domain.coordinate_distance(X[rows])[0] > 0).all(axis=1)
+        return rows
+
+    def at(X: Doubles, method: Callable[[Any], Any], shape: tuple[int, ...]) -> Doubles:
         """What a method gives, at the points where the model is."""
-        found = np.full(shape, outside)
-        rows = model._domain().contains(X) if model._has_boundary else np.full(len(X), True)
+        found = np.full(shape, np.nan)
+        rows = inside(X)
         if rows.any():
             found[rows] = method(_as_seen(model, X[rows]))
         return found
 
     def values(X: Doubles) -> Doubles:
-        return inside(X, model.unnormalized_log_density, X.shape[:1], -np.inf)
+        return at(X, model.unnormalized_log_density, X.shape[:1])
 
     def scores(X: Doubles) -> Doubles:
-        return inside(X, model.score_function, X.shape, np.nan)
+        return at(X, model.score_function, X.shape)
 
-    return _Law(values if model._has_log_density() else None, scores)
+    return _Law(values if model._has_log_density() else None, scores, inside)
+
+
+def _gaps(x: Doubles, mask: NDArray[np.bool_], boundary: Doubles) -> list[tuple[float, float]]:
+    """The intervals of the range of `x` that `mask` leaves out; between them the domain begins or ends."""
+    stops = [x[0], *boundary, x[-1]]
+    return [
+        (float(low), float(high))
+        for number, (low, high) in enumerate(itertools.pairwise(stops))
+        if bool(mask[0]) == bool(number % 2)
+    ]
 
 
 def _as_seen(model: ScoreMatchingEstimator, X: Doubles) -> Any:
@@ -353,16 +387,21 @@ def _marginal(model: ScoreMatchingEstimator, features: Sequence[int]) -> ScoreMa
     from scorematch._gaussian_mixture import GaussianMixture
     from scorematch._student_t import StudentT
 
-    truncated = model._has_boundary
+    truncated, domain = model._has_boundary, model._domain()
     both = np.ix_(features, features)
     # Truncation couples coordinates, unless they are independent before it and are each cut off by themselves.
-    apart = isinstance(model._domain(), NonNegative) and getattr(model, "covariance_type", "full") != "full"
+    product = isinstance(domain, _ProductOfIntervals)
+    apart = product and getattr(model, "covariance_type", "full") != "full"
     if isinstance(model, Gaussian) and (apart or not truncated):
         kind = "full" if model.covariance_type == "full" else "diag"
+        if product and domain.n_features is not None:
+            unions = domain._unions()
+            domain = Intervals([unions[feature % len(unions)] for feature in features])
+        # Where truncation alone makes a density, it is the precision that has a meaning.
+        spread = {"precision": model.precision_[both]} if apart else {"covariance": model.covariance_[both]}
         return Gaussian.from_params(
-            mean=model.mean_[features], covariance=model.covariance_[both],
-            covariance_type=kind, domain=model.domain, weight=model.weight,
-        )  # fmt: skip
+            mean=model.mean_[features], covariance_type=kind, domain=domain if truncated else None, **spread
+        )
     if isinstance(model, GaussianMixture) and not truncated:
         covariances = model._full(model.covariances_)[:, features][:, :, features]
         return GaussianMixture.from_params(
@@ -375,7 +414,7 @@ def _marginal(model: ScoreMatchingEstimator, features: Sequence[int]) -> ScoreMa
 
 def _normalised(log_density: Doubles) -> Doubles:
     """exp(log p), 1 at its largest."""
-    return np.asarray(np.exp(log_density - log_density.max()))
+    return np.asarray(np.exp(log_density - np.nanmax(log_density)))
 
 
 def _levels(density: Doubles, probabilities: Sequence[float] = PROBABILITIES) -> Doubles:

@@ -17,6 +17,9 @@ import numpy as np
 import peers
 import pytest
 import regions
+import resamples
+import sample_products
+import stein
 from contests import Contest
 from peers.formulas import Polynomial
 from session import pin
@@ -35,8 +38,18 @@ CONTESTS: dict[str, tuple[Contest, ...]] = {
         graphs.Form(6, 600),
         graphs.PenaltyPath(10, 300, 20),
         *(replace(contest, n=600) for contest in regions.REGIONS),
+        *(replace(contest, n=600) for contest in resamples.BOOTSTRAPS),
+        *(replace(contest, n=600) for contest in sample_products.GRADIENT_PRODUCTS[::2]),
+        *(replace(contest, n=600) for contest in stein.KERNEL_STEIN),
     ),
-    "suite": (*graphs.FORMS, *graphs.PATHS, *regions.REGIONS),
+    "suite": (
+        *graphs.FORMS,
+        *graphs.PATHS,
+        *regions.REGIONS,
+        *resamples.BOOTSTRAPS,
+        *sample_products.GRADIENT_PRODUCTS,
+        *stein.KERNEL_STEIN,
+    ),
 }
 
 
@@ -99,7 +112,7 @@ def test_polynomial_form(benchmark, n: int, contender: str) -> None:
 
 
 @pytest.mark.parametrize(("contest", "contender"), _contests())
-def test_graphs_and_regions(benchmark, contest: Contest, contender: str) -> None:
+def test_contests(benchmark, contest: Contest, contender: str) -> None:
     calls = contest.contenders()
     contest.check({name: calls[name]() for name in ("scorematch", contender)})
     _time(benchmark, contest.name, calls[contender])

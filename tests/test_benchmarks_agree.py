@@ -12,6 +12,9 @@ sys.path.insert(0, str(BENCH))
 import graphs  # noqa: E402
 import peers  # noqa: E402
 import regions  # noqa: E402
+import resamples  # noqa: E402
+import sample_products  # noqa: E402
+import stein  # noqa: E402
 from contests import Contest  # noqa: E402
 from record import Record  # noqa: E402
 from workloads import GRID, Workload  # noqa: E402
@@ -28,7 +31,9 @@ CONTESTS = (
     graphs.Form(7, 603),
     graphs.Form(40, 603),
     graphs.PenaltyPath(12, 300, 20),
-    *(replace(contest, n=603) for contest in regions.REGIONS),
+    *(replace(contest, n=603) for contest in (*regions.REGIONS, *stein.KERNEL_STEIN)),
+    *(replace(contest, n=6003, d=4) for contest in resamples.BOOTSTRAPS),
+    *(replace(contest, n=603) for contest in sample_products.GRADIENT_PRODUCTS),
 )
 
 

@@ -383,3 +383,14 @@ def test_number_of_samples(count):
 def test_no_features_are_refused():
     with pytest.raises(ValueError, match=r"mean must not be empty; got shape \(0,\)"):
         Gaussian.from_params(mean=[], covariance=np.empty((0, 0)))
+
+
+def test_few_rows_of_weight_among_many_are_singular():
+    # The point that sums are taken about lies where most rows are, which have no weight.
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        X, weight = np.round(random.normal(5.0, 1.0, size=(60, 4)), 1), np.zeros(60)
+        weight[random.choice(60, 4, replace=False)] = random.integers(1, 5, size=4)
+        with pytest.warns(UserWarning, match="the covariance is singular"):
+            model = Gaussian().fit(X, sample_weight=weight)
+        assert np.abs(model.precision_).max() < 1e9

@@ -404,7 +404,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         if len(constant) == d:
             raise ValueError("X has no variation: every column is constant")
         if not len(constant) or self.covariance_type == "spherical":
-            scaled = _scaled_cholesky(covariance, moments.eps)
+            scaled = _scaled_cholesky(covariance, moments.rounding)
             if scaled is not None:
                 return _inverse_of_scaled(*scaled)
             reason = "columns are linearly dependent"
@@ -417,7 +417,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         if self.covariance_type == "diag":
             remedy = "Drop the constant columns"
         warn(f"the covariance is singular ({reason}): precision_ is that on the span of the data. {remedy}")
-        return _inverse_on_span(covariance, moments.eps)
+        return _inverse_on_span(covariance, moments.rounding)
 
 
 def _as_matrix(name: str, value: ArrayLike, d: int) -> Doubles:
@@ -440,11 +440,16 @@ def _scaled_cholesky(matrix: Doubles, eps: float) -> tuple[Doubles, Doubles] | N
     if not (diagonal > 0).all():
         return None
     scale = 1 / np.sqrt(diagonal)
+    scaled = matrix * scale[:, None] * scale
     try:
-        factor = cholesky(matrix * scale[:, None] * scale, lower=True)
+        factor = cholesky(scaled, lower=True)
     except np.linalg.LinAlgError:
         return None
-    return (scale, factor) if np.diagonal(factor).min() ** 2 > len(matrix) * eps else None
+    # Pivots tell at no cost of a matrix that is far from singular, but not exactly how near another is.
+    least, smallest = len(matrix) * eps, float(np.diagonal(factor).min() ** 2)
+    if smallest <= min(1e6 * least, 1e-3):
+        smallest = min(smallest, float(np.linalg.eigvalsh(scaled)[0]))
+    return (scale, factor) if smallest > least else None
 
 
 def _inverse_of_scaled(scale: Doubles, factor: Doubles) -> Doubles:
@@ -458,5 +463,6 @@ def _inverse_on_span(matrix: Doubles, eps: float = float(np.finfo(float).eps)) -
     if scaled is not None:
         return _inverse_of_scaled(*scaled)
     eigenvalues, vectors = eigh(matrix)
-    kept = np.abs(eigenvalues) > len(matrix) * eps * np.abs(eigenvalues).max()
+    # A margin, since it was on another scale that the matrix was found to be singular.
+    kept = np.abs(eigenvalues) > 16 * len(matrix) * eps * np.abs(eigenvalues).max()
     return np.asarray((vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T)

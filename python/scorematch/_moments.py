@@ -145,9 +145,23 @@ class Moments:
         return np.asarray(self.second / np.asarray(self.total)[..., None, None] - _squares(offset))
 
     @property
+    def _variances(self) -> Doubles:
+        return self.covariance if self._is_diagonal else np.diagonal(self.covariance, axis1=-2, axis2=-1)
+
+    @property
+    def rounding(self) -> float:
+        """The relative rounding error of the covariance: more than that of the rows where these are far from the shift.
+
+        So they are where it was taken from others, which have no weight.
+        """
+        variances = self._variances
+        far = np.divide(self._offset**2, variances, out=np.zeros(variances.shape), where=~self.is_constant)
+        return self.eps * (1 + float(far.max()))
+
+    @property
     def is_constant(self) -> NDArray[np.bool_]:
         """Of each column, whether its variance is no more than what rounding makes of a constant."""
-        variances = self.covariance if self._is_diagonal else np.diagonal(self.covariance, axis1=-2, axis2=-1)
+        variances = self._variances
         # The shift is off by as much as the mean was rounded, and what is far from the shift cancels.
         return np.asarray(variances <= 16 * ((self.eps * self.mean) ** 2 + self.eps * self._offset**2))
 

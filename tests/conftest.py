@@ -1,5 +1,7 @@
 """Fixtures that several test files share."""
 
+import signal
+
 import numpy as np
 import pytest
 from scorematch import _core
@@ -17,3 +19,11 @@ def level(request):
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
 def dtype(request):
     return request.param
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, which it does not install in a process that a shell started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

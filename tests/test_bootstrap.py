@@ -421,6 +421,7 @@ def test_fits_that_do_not_converge():
         bootstrap_thetas(model, X, n_resamples=4, random_state=0)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_interruption(n_jobs, monkeypatch):
     """What comes to the main thread, as by Ctrl-C, ends it all, and soon."""

@@ -401,14 +401,6 @@ def test_collapse_on_minibatches():
         assert np.abs(model.components_).max() < 10
 
 
-@pytest.fixture
-def ctrl_c():
-    """Python's own handler, which it does not install in a process that a shell started in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("fitted_before", [False, True])
 def test_interruption_leaves_the_model_as_it_was(monkeypatch, fitted_before):

@@ -814,6 +814,7 @@ def test_a_pipe_closed_before_anything_is_written_is_quiet():
     process.stderr.close()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupt_is_quiet(tmp_path):
     # Waiting for data that never come.
     os.mkfifo(tmp_path / "pipe")

@@ -9,6 +9,7 @@ A new family adds its cases here; `test_contract.py` fails where one is missing.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
 import os
 from collections.abc import Callable
@@ -16,8 +17,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 import scorematch
 from scorematch import Ball, BoundaryDistance, Box, Log1p, MinPower, NonNegative, Power, Simplex, Tanh
+
+# Of what has no wheel of JAX, derivatives are checked by differences alone.
+needs_jax = pytest.mark.skipif(
+    importlib.util.find_spec("jax") is None, reason="JAX, the independent truth, is not installed"
+)
 
 Formula = Callable[[Any, Any, Any], Any]  # (array module, θ, points (..., d)) -> log p (...)
 

@@ -4,7 +4,6 @@ Errors are measured against the largest entry of what is expected.
 """
 
 import functools
-import importlib.util
 import itertools
 import pickle
 import tracemalloc
@@ -15,7 +14,7 @@ import cases
 import numpy as np
 import pytest
 import scorematch
-from cases import EXAMPLES, FEW_EXAMPLES, ITERATIVE, Case, Example
+from cases import EXAMPLES, FEW_EXAMPLES, ITERATIVE, Case, Example, needs_jax
 from scorematch import RealSpace, Simplex, _core
 from scorematch._quadratic import QuadraticForm
 from scorematch._registry import families
@@ -28,9 +27,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:the polynomial is no log density
 # Odd, so that the last tile is not full at any level.
 N_ROWS = 77
 
-needs_jax = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="JAX, the independent truth, is not installed"
-)
 ROUNDING = {np.float64: 1e-12, np.float32: 2e-5}
 
 

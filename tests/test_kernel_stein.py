@@ -1,12 +1,12 @@
 """The kernel Stein discrepancy: its sums against plain NumPy, the test's level and power, who may call it and how."""
 
-import importlib.util
 import itertools
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from cases import needs_jax
 from scipy.integrate import quad
 from scipy.spatial.distance import pdist, squareform
 from scorematch import (
@@ -98,7 +98,7 @@ def test_sums_are_those_of_numpy(level, dtype, setting, kernel):
         np.testing.assert_allclose(got[2], np.einsum("bi,ij,bj->b", w, upper, w), rtol=0, atol=3e-6 * size)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX, the independent truth, is not installed")
+@needs_jax
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("setting", ["space", "weighted", "sphere"])
 def test_the_formula_is_the_operator_applied_twice(setting, kernel):

@@ -159,7 +159,7 @@ def test_names_shapes_and_derived_parameters(example):
     covariance = model.covariance(X=X)
     assert covariance.shape == (p, p)
     assert model.confidence_intervals(X=X).shape == (p, 2)
-    for name in set(model.params_) & set(model._derived_names()) - {"df"}:
+    for name in set(model.params_) & set(model._parameter_names()) - {"df"}:
         size = np.size(getattr(model, f"{name}_"))
         assert model.covariance(of=name, X=X).shape == (size, size), name
     assert np.isfinite(model.smic(X))
@@ -477,6 +477,13 @@ def test_errors(call, message):
     model = Gaussian().fit(correlated())
     with pytest.raises((ValueError, TypeError), match=message):
         call(model)
+
+
+def test_powers_are_no_parameters():
+    model = PolynomialExponentialFamily(2).fit(correlated())
+    with pytest.raises(ValueError, match="of must name a parameter, one of coef; got 'powers'"):
+        model.covariance(of="powers")
+    assert np.allclose(model.covariance(of="coef"), model.covariance(), rtol=1e-8)
 
 
 def test_unfitted_model():

@@ -221,16 +221,18 @@ def summarise(
 def _names(model: ScoreMatchingEstimator, of: str | None) -> list[str]:
     """Names of the entries of θ or of a derived parameter, with those of columns where they are known."""
     columns = getattr(model, "feature_names_in_", None)
+    if columns is None:
+        names: list[str] = model._names_of(of)
+        return names
     if of is None:
-        return model._names_of_theta(None if columns is None else [str(name) for name in columns])
+        return model._names_of_theta([str(name) for name in columns])
     shape = model._attribute(of).shape
     places: list[Sequence[object]] = [range(length) for length in shape]
-    if columns is not None:
-        from scorematch._cli.options import axes_of
+    from scorematch._cli.options import axes_of
 
-        for axis, what in enumerate(axes_of(model, of, shape)):
-            if what == "n_features" and shape[axis] == len(columns):
-                places[axis] = list(columns)
+    for axis, what in enumerate(axes_of(model, of, shape)):
+        if what == "n_features" and shape[axis] == len(columns):
+            places[axis] = list(columns)
     return [f"{of}[{','.join(map(str, place))}]" if place else of for place in itertools.product(*places)]
 
 

@@ -178,15 +178,14 @@ class InferentialEstimator(ScoreMatchingEstimator):
         value = getattr(self, f"{of}_", None) if isinstance(of, str) else None
         array = np.asarray(value) if value is not None else np.empty(0, dtype=object)
         if array.dtype.kind not in "fiu" or of in _NO_PARAMETERS:
-            known = sorted({*self.params_, *type(self)._derived_names()})
-            raise ValueError(f"of must name a parameter, one of {', '.join(known)}; got {of!r}")
+            raise ValueError(f"of must name a parameter, one of {', '.join(self._parameter_names())}; got {of!r}")
         return array.astype(np.float64)
 
-    @classmethod
-    def _derived_names(cls) -> tuple[str, ...]:
-        """Fitted attributes that depend on θ alone."""
-        annotations = {name for parent in cls.__mro__ for name in vars(parent).get("__annotations__", {})}
-        return tuple(name[:-1] for name in annotations if name.endswith("_") and name[:-1] not in _NO_PARAMETERS)
+    def _parameter_names(self) -> list[str]:
+        """What `of` may name: fitted attributes that depend on θ alone."""
+        annotations = {name for parent in type(self).__mro__ for name in vars(parent).get("__annotations__", {})}
+        fitted = {name[:-1] for name in annotations if name.endswith("_")}
+        return sorted({*self.params_, *fitted} - _NO_PARAMETERS)
 
     def _slopes(self, of: str, found: Sandwich) -> tuple[Doubles, NDArray[np.bool_]]:
         """The Jacobian of a derived parameter by θ, (q, p), and which of its rows can be had."""

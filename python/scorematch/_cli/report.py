@@ -139,7 +139,7 @@ def section(heading: str, make: Callable[[Fit], str], fit: Fit) -> str:
         warnings.simplefilter("always", UserWarning)
         try:
             body = make(fit)
-        except (ValueError, TypeError, ArithmeticError, NotImplementedError, ImportError, MemoryError) as error:
+        except (ValueError, ImportError, MemoryError) as error:  # what the library says; anything else is a fault
             body = note(f"Not available: {error}")
     said = dict.fromkeys(" ".join(str(one.message).split()) for one in caught if issubclass(one.category, UserWarning))
     if not body:
@@ -178,7 +178,8 @@ def parameters(fit: Fit) -> str:
     """The parameters that people speak of, then the working ones: tables and pictures."""
     parts: list[str] = []
     head = True  # what holds for all is said once
-    for of in [*fit.model.params_, None]:
+    estimated = fit.model._parameter_names()
+    for of in [*(name for name in fit.model.params_ if name in estimated), None]:
         name = of or "working parameters"
         size = len(fit.model.theta_) if of is None else np.size(fit.model.params_[of])
         if size > MOST_ENTRIES:

@@ -30,8 +30,12 @@ FUNCTIONS = {
     "sigmoid": lambda x: mp.exp(min(x, mp.zero)) / (1 + mp.exp(-abs(x))),
     "sqrt": mp.sqrt,
     "inverse_sqrt": lambda x: 1 / mp.sqrt(x),
+    "sine_of_turns": lambda x: mp.sinpi(2 * x),
+    "cosine_of_turns": lambda x: mp.cospi(2 * x),
 }
 DOMAINS = {
+    "sine_of_turns": (-(2**20), 2**20),
+    "cosine_of_turns": (-(2**20), 2**20),
     "exp_nonpositive": (-np.inf, 0),
     "log": (0, np.inf),
     "log1p": (-1, np.inf),
@@ -124,6 +128,8 @@ SPECIAL_VALUES = {
     "sqrt": [nan, nan, -0.0, 0, inf],
     "inverse_sqrt": [nan, nan, -inf, inf, 0],
     "abs": [nan, inf, 0, 0, inf],
+    "sine_of_turns": [nan, nan, -0.0, 0, nan],
+    "cosine_of_turns": [nan, nan, 1, 1, nan],
 }
 
 

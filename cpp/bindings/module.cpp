@@ -11,7 +11,9 @@ PYBIND11_MODULE(_core, module) {
     scorematch::bindings::register_minibatches(module);
     scorematch::bindings::register_solvers(module);
     scorematch::bindings::register_samplers(module);
+    scorematch::bindings::register_rbm_gibbs(module);
     scorematch::bindings::register_stein(module);
     scorematch::bindings::register_domains(module);
+    scorematch::bindings::register_chains(module);
     scorematch::bindings::register_machine(module);
 }

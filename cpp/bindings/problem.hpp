@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "arrays.hpp"
-#include "backend_choice.hpp"
 #include "specs.hpp"
 
 namespace scorematch::bindings {
@@ -20,7 +19,11 @@ class BoundField {
                                                                               field_.exponent,
                                                                               caps_.empty() ? nullptr : caps_.data(),
                                                                               field_.table_for(n_samples, n_features),
-                                                                              field_.power} {}
+                                                                              field_.power,
+                                                                              field_.objective} {
+        spec_.objective.noise_scales = field_.noise_scales.data();
+        spec_.objective.n_noise_scales = static_cast<index>(field_.noise_scales.size());
+    }
     BoundField(const BoundField&) = delete;
     BoundField& operator=(const BoundField&) = delete;
     const FieldSpec& spec() const noexcept { return spec_; }
@@ -37,14 +40,10 @@ inline const double* as_origin(const std::optional<Vector>& origin, const FieldO
     return as_optional_vector(origin, "origin", n_features);
 }
 
-// Moments are those of the field alone: what a power multiplies is not among them.
-inline void check_not_raised(const FieldObject& field) {
-    if (field.power != 1) throw py::value_error("moments are taken in a field that is not raised to a power");
-}
-
-inline void check_field(const FamilyObject& family, const FieldObject& field) {
-    if (field.kind == FieldKind::sphere && !backend().has_directional(family.spec()))
-        throw py::value_error("family '" + family.name + "' has no objective on the sphere");
+// Moments are those of the field alone: what a power multiplies is not among them, nor what random vectors do.
+inline void check_plain(const FieldObject& field) {
+    if (field.power != 1 || field.objective.kind != ObjectiveKind::exact)
+        throw py::value_error("moments are taken in a field of the exact objective that is not raised to a power");
 }
 
 // For what is called many times: everything is checked when it is made.
@@ -55,7 +54,6 @@ class Problem {
         : family_(std::move(family)), x_(std::move(x)), sample_weight_(std::move(sample_weight)),
           origin_(std::move(origin)), field_(field, n_rows(x_), family_.n_features),
           n_threads_(as_thread_count(n_threads)) {
-        check_field(family_, field);
         as_origin(origin_, field, family_.n_features);
         with_samples(x_, family_.n_features, [](const auto&) {});
         as_optional_vector(sample_weight_, "sample_weight", x_.shape(0));

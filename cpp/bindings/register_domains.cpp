@@ -10,17 +10,13 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "region_object.hpp"
 #include "scorematch/domains.hpp"
 
 namespace scorematch::bindings {
 namespace {
 
 using Matrix = py::array_t<double, py::array::c_style | py::array::forcecast>;
-
-struct RegionObject {
-    std::shared_ptr<const Region> region;
-    bool nonnegative;
-};
 
 RegionObject make_object(std::unique_ptr<Region> region, bool nonnegative) { return {std::move(region), nonnegative}; }
 

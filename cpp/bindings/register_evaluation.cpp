@@ -44,7 +44,6 @@ py::dict evaluate(const FamilyObject& family, const Vector& theta, const py::arr
                   const std::vector<std::string>& wanted, int n_threads, const std::optional<Vector>& origin) {
     const double* const parameters = as_vector(theta, "theta", family.n_params);
     as_thread_count(n_threads);
-    check_field(family, field);
     return with_samples(x, family.n_features, [&]<class T>(Samples<T> samples) {
         samples.origin = as_origin(origin, field, family.n_features);
         const index n = samples.n_samples, d = samples.n_features;
@@ -143,7 +142,7 @@ py::tuple moments(const py::array& x, const std::optional<Vector>& sample_weight
 py::dict weighted_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                           const Vector& shift, bool diagonal, int n_threads) {
     as_thread_count(n_threads);
-    check_not_raised(field);
+    check_plain(field);
     if (!field.has_weights()) throw py::value_error("field must be one with weights of coordinates");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
         const index d = samples.n_features;
@@ -172,7 +171,7 @@ index n_monomials(index n_variables, index degree) {
 py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                              index degree, bool interactions, const Vector& shift, const Vector& scale, int n_threads) {
     as_thread_count(n_threads);
-    check_not_raised(field);
+    check_plain(field);
     if (degree < 1) throw py::value_error("degree must be at least 1; got " + std::to_string(degree));
     if (field.kind == FieldKind::sphere) throw py::value_error("there are no polynomial moments on the sphere");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {
@@ -200,7 +199,7 @@ py::tuple polynomial_moments(const py::array& x, const std::optional<Vector>& sa
 py::dict pairwise_moments(const py::array& x, const std::optional<Vector>& sample_weight, const FieldObject& field,
                           double a, double b, bool has_linear, bool on_simplex, const Vector& shift, int n_threads) {
     as_thread_count(n_threads);
-    check_not_raised(field);
+    check_plain(field);
     if (!(a >= 0) || !(b >= 0)) throw py::value_error("a and b must not be negative");
     if (field.kind == FieldKind::sphere) throw py::value_error("there are no pairwise moments on the sphere");
     return with_samples(x, -1, [&]<class T>(const Samples<T>& samples) {

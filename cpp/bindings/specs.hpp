@@ -35,6 +35,8 @@ struct FieldObject {
     std::vector<double> caps;  // empty, one for all coordinates, or one each
     Table a, b;                // of a tabulated field: (n_samples, 1 or n_features) and (n_samples, n_features)
     double power = 1.0;
+    ObjectiveSpec objective;           // without its pointers
+    std::vector<double> noise_scales;  // of denoising
 
     bool has_weights() const { return kind == FieldKind::coordinate || kind == FieldKind::tabulated; }
     // Whether all coordinates have the same weight.

@@ -1,13 +1,12 @@
 // The table of functions of one level. Compiled once a level.
 #include "scorematch/backend.hpp"
 
-#include <cstring>
-
 #include "scorematch/elementwise.hpp"
 #include "scorematch/engine.hpp"
 #include "scorematch/gibbs.hpp"
 #include "scorematch/interaction_kernels.hpp"
 #include "scorematch/kernel_stein.hpp"
+#include "scorematch/make_family.hpp"
 #include "scorematch/minibatches.hpp"
 #include "scorematch/moments.hpp"
 #include "scorematch/pairwise_moments.hpp"
@@ -15,15 +14,11 @@
 #include "scorematch/polynomial_moments.hpp"
 #include "scorematch/registry.hpp"
 #include "scorematch/sample_gradients.hpp"
+#include "scorematch/samplers/rbm_gibbs.hpp"
+#include "scorematch/samplers/run.hpp"
 #include "scorematch/weights.hpp"
 
 SCOREMATCH_BEGIN_LEVEL
-
-#define SCOREMATCH_FAMILY(family) \
-    template <class T>            \
-    Family<T>* make_##family(const FamilySpec&);
-#include "families.inc"
-#undef SCOREMATCH_FAMILY
 
 namespace {
 
@@ -33,26 +28,11 @@ constexpr const char* family_names[] = {
 #undef SCOREMATCH_FAMILY
     nullptr};
 
-// The caller deletes it; null if the family, or the variant of it, does not exist.
-template <class T>
-Family<T>* make_family(const FamilySpec& spec) {
-#define SCOREMATCH_FAMILY(family) \
-    if (std::strcmp(spec.name, #family) == 0) return make_##family<T>(spec);
-#include "families.inc"
-#undef SCOREMATCH_FAMILY
-    return nullptr;
-}
-
 bool describe(const FamilySpec& spec, LayoutVisitor& visitor) {
     const Owner<Family<double>> family(make_family<double>(spec));
     if (family.get() == nullptr) return false;
     family->describe(visitor);
     return true;
-}
-
-bool has_directional(const FamilySpec& spec) {
-    const Owner<Family<double>> family(make_family<double>(spec));
-    return family->has_directional();
 }
 
 template <class T>
@@ -108,10 +88,14 @@ constexpr Functions<T> functions{evaluate<T>,         loss_and_gradient<T>, loss
 extern constinit const Backend backend{SCOREMATCH_NAME(SCOREMATCH_LEVEL),
                                        8 * pack_bytes,
                                        describe,
-                                       has_directional,
                                        weight_by_name,
                                        family_names,
+                                       random_vectors,
                                        gibbs,
+                                       langevin,
+                                       hamiltonian,
+                                       reasonable_step_sizes,
+                                       rbm_gibbs,
                                        functions<float>,
                                        functions<double>,
                                        {interaction::sweep, interaction::apply, interaction::combine}};

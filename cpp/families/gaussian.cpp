@@ -37,20 +37,36 @@ class FullGaussian final : public Density<T> {
     index n_sums() const noexcept override { return d_ * d_ + 2 * d_; }
 
     void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
+        log_density_and_score(tile, {}, out, workspace);
+    }
+
+    void log_density_and_score(const Tile<T>& tile, Rows<T> /*workspace*/, T* log_density_out,
+                               Rows<T> score) const noexcept override {
         // ½ Σ x_j (ψ_j + η_j)
-        multiply<T>(negative_precision_, tile.x, tile.lanes, workspace, bias_.data());
-        fill_row<T>(0, tile.lanes, out);
+        multiply<T>(negative_precision_, tile.x, tile.lanes, score, bias_.data());
+        fill_row<T>(0, tile.lanes, log_density_out);
         for (index j = 0; j < d_; ++j)
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pack<T> term = load(tile.x[j] + l) * (load(workspace[j] + l) + bias_[j]);
-                store<T>(out + l, load(out + l) + T(0.5) * term);
+                const Pack<T> term = load(tile.x[j] + l) * (load(score[j] + l) + bias_[j]);
+                store<T>(log_density_out + l, load(log_density_out + l) + T(0.5) * term);
             }
+    }
+
+    void log_density_backward(const Tile<T>& tile, Rows<T> workspace, const T* cotangent,
+                              double* sums) const noexcept override {
+        double* const linear_sums = sums + d_ * d_;
+        for (index j = 0; j < d_; ++j) {
+            linear_sums[j] += dot_rows<T>(cotangent, tile.x[j], tile.lanes);
+            for (index l = 0; l < tile.lanes; l += pack_size<T>)
+                store<T>(workspace[j] + l, T(0.5) * load(cotangent + l) * load(tile.x[j] + l));
+        }
+        accumulate_outer<T>(workspace, d_, tile.x, d_, tile.lanes, sums, d_);
     }
 
     void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
         multiply<T>(negative_precision_, tile.x, tile.lanes, out.score, bias_.data());
         if (out.asked == Curvature::trace) fill_row<T>(static_cast<T>(-trace_), tile.lanes, out.curvature[0]);
-        else
+        if (out.asked == Curvature::diagonal)
             for (index j = 0; j < d_; ++j)
                 fill_row<T>(static_cast<T>(-precision_[j * d_ + j]), tile.lanes, out.curvature[j]);
         if (!out.direction) return;
@@ -67,10 +83,10 @@ class FullGaussian final : public Density<T> {
         double* const linear_sums = sums + d_ * d_;
         double* const diagonal_sums = linear_sums + d_;
         accumulate_outer<T>(cotangents.score, d_, tile.x, d_, tile.lanes, sums, d_);
-        const bool trace = results.asked == Curvature::trace;
         for (index j = 0; j < d_; ++j) {
             linear_sums[j] += sum_row<T>(cotangents.score[j], tile.lanes);
-            diagonal_sums[j] += sum_row<T>(cotangents.curvature[trace ? 0 : j], tile.lanes);
+            if (const T* const curvature = curvature_row(results, cotangents, j))
+                diagonal_sums[j] += sum_row<T>(curvature, tile.lanes);
         }
         if (!results.direction) return;
         scale_directions(tile, results, cotangents, workspace);
@@ -85,13 +101,12 @@ class FullGaussian final : public Density<T> {
             scale_directions(tile, results, cotangents, workspace);
             subtract_symmetric<true, T>(workspace, results.direction, d_, tile.lanes, out);
         }
-        const bool trace = results.asked == Curvature::trace;
         const Rows<T> linear = out.from(triangle(d_));
         for (index j = 0; j < d_; ++j) {
             T* const diagonal = out[triangle_row(d_, j)];
-            const T* const curvature = cotangents.curvature[trace ? 0 : j];
+            const T* const curvature = curvature_row(results, cotangents, j);
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                store<T>(diagonal + l, load(diagonal + l) - load(curvature + l));
+                if (curvature != nullptr) store<T>(diagonal + l, load(diagonal + l) - load(curvature + l));
                 store<T>(linear[j] + l, load(cotangents.score[j] + l));
             }
         }
@@ -131,7 +146,7 @@ struct DiagonalTerm {
     }
     template <class T>
     static TermSlopes<T, n_params> slopes(Pack<T> x, const T* /*theta*/) {
-        return {{-x, broadcast(T(1))}, {broadcast(T(-1)), Pack<T>{}}};
+        return {{T(-0.5) * x * x, x}, {-x, broadcast(T(1))}, {broadcast(T(-1)), Pack<T>{}}};
     }
 };
 
@@ -195,7 +210,6 @@ class GaussianFamily final : public Family<T> {
         if (shape_ == Shape::spherical) return new SphericalGaussian<T>(d_, theta);
         return new Separable<T, DiagonalTerm>(d_, theta);
     }
-    bool has_directional() const noexcept override { return true; }
 
   private:
     index d_;

@@ -6,7 +6,12 @@
 //
 //     ψ = B m,    diag ∇ψ = C m,    B_jb = (b_j + 1) θ_(b+e_j) / c_j,    C_jb = (b_j + 1)(b_j + 2) θ_(b+2e_j) / c_j²,
 //
-// so the way back is Σ u mᵀ and Σ e mᵀ, gathered to θ once a call. "powers" has the y_j^k alone: then the sums are over
+// so the way back is Σ u mᵀ and Σ e mᵀ, gathered to θ once a call. Along a direction v, vᵀ∇ψv = vᵀB ṁ with the
+// derivatives ṁ = ∇m·v, and its way back is Σ (e v) ṁᵀ, of the same shape as that of ψ. So is that of log p̃, by Euler's
+// Σ_j y_j ∂y^α/∂y_j = |α| y^α: what comes back to the monomials of degree t + 1 is Σ (c y/(t + 1)) mᵀ over the m of
+// degree t, each y_j freed of the 1/c_j in B.
+//
+// "powers" has the y_j^k alone: then the sums are over
 // one coordinate, and Horner's scheme does.
 #include "scorematch/buffer.hpp"
 #include "scorematch/lanes.hpp"
@@ -60,6 +65,12 @@ class Expansion {
         else
             for (index j = 0; j < constant_.size(); ++j) fill_row<T>(constant_[j], lanes, out[j]);
     }
+    // Of the derivatives of the monomials, say: that of the constant is 0.
+    void without_constant(Rows<const T> monomials, index lanes, Rows<T> out) const noexcept {
+        if (others_.n_columns() > 0) multiply<T>(others_, monomials, lanes, out);
+        else
+            for (index j = 0; j < constant_.size(); ++j) fill_row<T>(0, lanes, out[j]);
+    }
 
   private:
     Buffer<T> constant_;
@@ -100,51 +111,87 @@ class Polynomial final : public Density<T> {
     double cost() const noexcept override {
         return static_cast<double>(2 * n_slope_ * (1 + 2 * d_) + 4 * n_curvature_ * d_);
     }
-    // The monomials but the constant, and the tails; y itself even where the degree is 1.
+    // The monomials but the constant, or ṁ in their place, and a row a feature; y itself even where the degree is 1.
     index workspace_rows() const noexcept override { return (n_slope_ > d_ ? n_slope_ : d_) + d_; }
     index n_sums() const noexcept override { return d_ * n_slope_ + (d_ + 1) * n_curvature_; }
 
     void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
+        add_up_log_density(expand(tile, workspace), tile.lanes, spare(workspace), out);
+    }
+
+    void log_density_and_score(const Tile<T>& tile, Rows<T> workspace, T* log_density_out,
+                               Rows<T> score) const noexcept override {
         const Rows<const T> y = expand(tile, workspace);
-        const Rows<T> tails = workspace.from(workspace_rows() - d_);
-        tails_(y, tile.lanes, tails);
-        fill_row<T>(0, tile.lanes, out);
-        for (index j = 0; j < d_; ++j)
-            for (index l = 0; l < tile.lanes; l += pack_size<T>)
-                store<T>(out + l, load(out + l) + load(y[j] + l) * load(tails[j] + l));
+        add_up_log_density(y, tile.lanes, spare(workspace), log_density_out);
+        slope_(y, tile.lanes, score);
+    }
+
+    void log_density_backward(const Tile<T>& tile, Rows<T> workspace, const T* cotangent,
+                              double* sums) const noexcept override {
+        const Rows<const T> y = expand(tile, workspace);
+        const Rows<T> share = spare(workspace);
+        for (index t = 0; t < monomials_.degree(); ++t) {
+            const index begin = monomials_.end(t - 1), end = monomials_.end(t);
+            for (index j = 0; j < d_; ++j) {
+                const T factor = static_cast<T>(1 / (frame_.inverse(j) * static_cast<double>(t + 1)));
+                for (index l = 0; l < tile.lanes; l += pack_size<T>)
+                    store<T>(share[j] + l, factor * load(cotangent + l) * load(y[j] + l));
+            }
+            accumulate(share, d_, y, begin, end, tile.lanes, sums, n_slope_);
+        }
     }
 
     void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
         const Rows<const T> y = expand(tile, workspace);
         slope_(y, tile.lanes, out.score);
-        const bool trace = out.asked == Curvature::trace;
-        if (n_curvature_ > 0) (trace ? trace_ : curvature_)(y, tile.lanes, out.curvature);
-        else
-            for (index j = 0; j < (trace ? 1 : d_); ++j) fill_row<T>(0, tile.lanes, out.curvature[j]);
+        const index n_rows = rows_of(out.asked, d_);
+        if (n_curvature_ == 0)
+            for (index j = 0; j < n_rows; ++j) fill_row<T>(0, tile.lanes, out.curvature[j]);
+        else if (n_rows > 0) (out.asked == Curvature::trace ? trace_ : curvature_)(y, tile.lanes, out.curvature);
+        if (!out.direction) return;
+        const Rows<T> product = spare(workspace);
+        differentiate(out.direction, tile.lanes, workspace);
+        slope_.without_constant(workspace, tile.lanes, product);
+        fill_row<T>(0, tile.lanes, out.directional);
+        for (index j = 0; j < d_; ++j)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>)
+                store<T>(out.directional + l,
+                         load(out.directional + l) + load(out.direction[j] + l) * load(product[j] + l));
     }
 
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
-        accumulate(cotangents.score, d_, workspace, n_slope_, tile.lanes, sums);
+        if (results.direction) expand(tile, workspace);  // forward has left ṁ
+        accumulate(cotangents.score, d_, workspace, 0, n_slope_, tile.lanes, sums, n_slope_);
         double* const curvature = sums + d_ * n_slope_;
-        if (results.asked == Curvature::diagonal)
-            accumulate(cotangents.curvature, d_, workspace, n_curvature_, tile.lanes, curvature);
-        else accumulate(cotangents.curvature, 1, workspace, n_curvature_, tile.lanes, curvature + d_ * n_curvature_);
+        double* const trace = curvature + d_ * n_curvature_;
+        if (results.asked != Curvature::none)
+            accumulate(cotangents.curvature, rows_of(results.asked, d_), workspace, 0, n_curvature_, tile.lanes,
+                       results.asked == Curvature::trace ? trace : curvature, n_curvature_);
+        if (!results.direction) return;
+        differentiate_for_backward(tile, workspace, results, cotangents);
+        accumulate_outer<T>(spare(workspace), d_, workspace, n_slope_ - 1, tile.lanes, sums + 1, n_slope_);
     }
 
     bool has_gradient_rows() const noexcept override { return true; }
     void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                        const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
+        if (results.direction) expand(tile, workspace);
         for (index i = 0; i < monomials_.count() - 1; ++i) fill_row<T>(0, tile.lanes, out[i]);
-        const bool trace = results.asked == Curvature::trace;
         for (index j = 0; j < d_; ++j) {
-            const T* const e = cotangents.curvature[trace ? 0 : j];
             for (index b = 0; b < n_slope_; ++b)
                 add_multiple(slope_factor(b, j), cotangents.score[j], workspace, b, tile.lanes,
                              out[products_.product(b, j) - 1]);
-            for (index b = 0; b < n_curvature_; ++b)
-                add_multiple(curvature_factor(b, j), e, workspace, b, tile.lanes, out[twice(b, j) - 1]);
+            if (const T* const e = curvature_row(results, cotangents, j))
+                for (index b = 0; b < n_curvature_; ++b)
+                    add_multiple(curvature_factor(b, j), e, workspace, b, tile.lanes, out[twice(b, j) - 1]);
         }
+        if (!results.direction) return;
+        differentiate_for_backward(tile, workspace, results, cotangents);
+        for (index j = 0; j < d_; ++j)
+            for (index b = 1; b < n_slope_; ++b)
+                add_multiple(slope_factor(b, j), spare(workspace)[j], workspace, b, tile.lanes,
+                             out[products_.product(b, j) - 1]);
     }
 
     void gradient(const double* sums, double* out) const override {
@@ -176,6 +223,36 @@ class Polynomial final : public Density<T> {
         return rows;
     }
 
+    Rows<T> spare(Rows<T> workspace) const noexcept { return workspace.from(workspace_rows() - d_); }
+
+    void add_up_log_density(Rows<const T> y, index lanes, Rows<T> tails, T* out) const noexcept {
+        tails_(y, lanes, tails);
+        fill_row<T>(0, lanes, out);
+        for (index j = 0; j < d_; ++j)
+            for (index l = 0; l < lanes; l += pack_size<T>)
+                store<T>(out + l, load(out + l) + load(y[j] + l) * load(tails[j] + l));
+    }
+
+    // ṁ in the place of m. Degree t needs the monomials of degree t − 1 alone, so that it goes down: of each of these,
+    // y^b, the derivative of y_j y^b gets its power of y_j times ẏ_j y^b.
+    void differentiate(Rows<const T> direction, index lanes, Rows<T> monomials) const noexcept {
+        for (index t = monomials_.degree() - 1; t > 0; --t) {
+            for (index b = monomials_.end(t - 1); b < monomials_.end(t); ++b) fill_row<T>(0, lanes, monomials[b - 1]);
+            for (index j = 0; j < d_; ++j)
+                for (index b = monomials_.end(t - 2); b < monomials_.end(t - 1); ++b)
+                    add_multiple(slope_factor(b, j), direction[j], monomials, b, lanes,
+                                 monomials[products_.product(b, j) - 1]);
+        }
+    }
+
+    // ṁ, and e v in the spare rows.
+    void differentiate_for_backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
+                                    const Cotangents<T>& cotangents) const noexcept {
+        differentiate(results.direction, tile.lanes, workspace);
+        for (index j = 0; j < d_; ++j)
+            product_row<T>(cotangents.directional, results.direction[j], tile.lanes, spare(workspace)[j]);
+    }
+
     // out += factor · a m_b
     static void add_multiple(double factor, const T* a, Rows<const T> monomials, index b, index lanes,
                              T* out) noexcept {
@@ -187,12 +264,15 @@ class Polynomial final : public Density<T> {
                 store<T>(out + l, load(out + l) + f * load(a + l) * load(monomials[b - 1] + l));
     }
 
-    // sums[i, b] += Σ a_i m_b for the first n monomials, the constant among them.
-    static void accumulate(Rows<const T> a, index n_rows, Rows<const T> monomials, index n, index lanes,
-                           double* sums) noexcept {
-        if (n == 0) return;
-        for (index i = 0; i < n_rows; ++i) sums[i * n] += sum_row<T>(a[i], lanes);
-        if (n > 1) accumulate_outer<T>(a, n_rows, monomials, n - 1, lanes, sums + 1, n);
+    // sums[i, b] += Σ a_i m_b for the monomials from `begin` to `end`, the constant perhaps among them; rows of the
+    // sums are `n_columns` apart.
+    static void accumulate(Rows<const T> a, index n_rows, Rows<const T> monomials, index begin, index end, index lanes,
+                           double* sums, index n_columns) noexcept {
+        if (begin == 0 && end > 0)
+            for (index i = 0; i < n_rows; ++i) sums[i * n_columns] += sum_row<T>(a[i], lanes);
+        const index first = begin > 0 ? begin : 1;
+        if (first < end)
+            accumulate_outer<T>(a, n_rows, monomials.from(first - 1), end - first, lanes, sums + first, n_columns);
     }
 
     index d_;
@@ -213,38 +293,71 @@ class Powers final : public Density<T> {
     }
 
     double cost() const noexcept override { return 10.0 * static_cast<double>(theta_.size()); }
-    index workspace_rows() const noexcept override { return d_ + 2; }
+    // y, two of its powers, and the cotangents of the second derivatives where they have to be made.
+    index workspace_rows() const noexcept override { return d_ + 3; }
     index n_sums() const noexcept override { return theta_.size(); }
 
     void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
         fill_row<T>(0, tile.lanes, out);
         for (index j = 0; j < d_; ++j) {
             frame_.coordinate(tile, j, workspace[0]);
-            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pack<T> y = load(workspace[0] + l);
-                Pack<T> value{};
-                for (index k = degree_; k > 0; --k) value = (value + theta(k, j)) * y;
-                store<T>(out + l, load(out + l) + value);
+            add_log_density(workspace[0], j, tile.lanes, out);
+        }
+    }
+
+    void log_density_and_score(const Tile<T>& tile, Rows<T> workspace, T* log_density_out,
+                               Rows<T> score) const noexcept override {
+        fill_row<T>(0, tile.lanes, log_density_out);
+        for (index j = 0; j < d_; ++j) {
+            frame_.coordinate(tile, j, workspace[0]);
+            add_log_density(workspace[0], j, tile.lanes, log_density_out);
+            find_score(workspace[0], j, tile.lanes, score[j]);
+        }
+    }
+
+    void log_density_backward(const Tile<T>& tile, Rows<T> workspace, const T* cotangent,
+                              double* sums) const noexcept override {
+        T* const power = workspace[d_];
+        for (index j = 0; j < d_; ++j) {
+            frame_.coordinate(tile, j, workspace[0]);
+            product_row<T>(cotangent, workspace[0], tile.lanes, power);  // c y^k
+            for (index k = 1; k <= degree_; ++k) {
+                sums[(k - 1) * d_ + j] += sum_row<T>(power, tile.lanes);
+                product_row<T>(power, workspace[0], tile.lanes, power);
             }
         }
     }
 
     void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
+        const bool bends = out.asked != Curvature::none || out.direction;
         const bool trace = out.asked == Curvature::trace;
         if (trace) fill_row<T>(0, tile.lanes, out.curvature[0]);
+        if (out.direction) fill_row<T>(0, tile.lanes, out.directional);
         for (index j = 0; j < d_; ++j) {
             frame_.coordinate(tile, j, workspace[j]);
+            if (!bends) {
+                find_score(workspace[j], j, tile.lanes, out.score[j]);
+                continue;
+            }
             const T inverse = static_cast<T>(frame_.inverse(j)), squared = inverse * inverse;
+            const T* const all_y = workspace[j];
+            T* const score = out.score[j];
+            T* const curvature = out.asked == Curvature::none ? nullptr : out.curvature[trace ? 0 : j];
+            const T* const direction = out.direction ? out.direction[j] : nullptr;
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pack<T> y = load(workspace[j] + l);
+                const Pack<T> y = load(all_y + l);
                 Pack<T> first{}, second{};
                 for (index k = degree_; k > 1; --k) {
                     first = first * y + static_cast<T>(k) * theta(k, j);
                     second = second * y + static_cast<T>(k * (k - 1)) * theta(k, j);
                 }
-                store<T>(out.score[j] + l, (first * y + theta(1, j)) * inverse);
-                T* const curvature = out.curvature[trace ? 0 : j] + l;
-                store<T>(curvature, trace ? load(curvature) + second * squared : second * squared);
+                store<T>(score + l, (first * y + theta(1, j)) * inverse);
+                const Pack<T> bend = second * squared;
+                if (curvature != nullptr) store<T>(curvature + l, trace ? load(curvature + l) + bend : bend);
+                if (direction != nullptr) [[unlikely]] {
+                    const Pack<T> v = load(direction + l);
+                    store<T>(out.directional + l, load(out.directional + l) + v * v * bend);
+                }
             }
         }
     }
@@ -255,13 +368,14 @@ class Powers final : public Density<T> {
         T* const lower = workspace[d_ + 1];
         for (index j = 0; j < d_; ++j) {
             const T* const u = cotangents.score[j];
-            const T* const e = cotangents.curvature[results.asked == Curvature::trace ? 0 : j];
+            const T* const e = of_second(tile, results, cotangents, j, workspace[d_ + 2]);
             const double inverse = frame_.inverse(j);
             fill_row<T>(1, tile.lanes, power);
             for (index k = 1; k <= degree_; ++k) {
                 const double factor = static_cast<double>(k) * inverse;
                 double total = factor * dot_rows<T>(u, power, tile.lanes);
-                if (k > 1) total += factor * static_cast<double>(k - 1) * inverse * dot_rows<T>(e, lower, tile.lanes);
+                if (k > 1 && e != nullptr)
+                    total += factor * static_cast<double>(k - 1) * inverse * dot_rows<T>(e, lower, tile.lanes);
                 sums[(k - 1) * d_ + j] += total;
                 for (index l = 0; l < tile.lanes; l += pack_size<T>) store<T>(lower + l, load(power + l));
                 product_row<T>(lower, workspace[j], tile.lanes, power);
@@ -274,14 +388,15 @@ class Powers final : public Density<T> {
                        const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
         for (index j = 0; j < d_; ++j) {
             const T* const u = cotangents.score[j];
-            const T* const e = cotangents.curvature[results.asked == Curvature::trace ? 0 : j];
+            const T* const e = of_second(tile, results, cotangents, j, workspace[d_ + 2]);
             const T inverse = static_cast<T>(frame_.inverse(j));
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
                 const Pack<T> y = load(workspace[j] + l);
                 Pack<T> power = broadcast(T(1)), lower{};
                 for (index k = 1; k <= degree_; ++k) {
-                    const Pack<T> second = static_cast<T>(k - 1) * inverse * load(e + l) * lower;
-                    store<T>(out[(k - 1) * d_ + j] + l, static_cast<T>(k) * inverse * (load(u + l) * power + second));
+                    Pack<T> share = load(u + l) * power;
+                    if (e != nullptr) share += static_cast<T>(k - 1) * inverse * load(e + l) * lower;
+                    store<T>(out[(k - 1) * d_ + j] + l, static_cast<T>(k) * inverse * share);
                     lower = power;
                     power *= y;
                 }
@@ -295,6 +410,37 @@ class Powers final : public Density<T> {
 
   private:
     T theta(index k, index j) const noexcept { return theta_[(k - 1) * d_ + j]; }
+
+    void add_log_density(const T* y, index j, index lanes, T* out) const noexcept {
+        for (index l = 0; l < lanes; l += pack_size<T>) {
+            const Pack<T> at = load(y + l);
+            Pack<T> value{};
+            for (index k = degree_; k > 0; --k) value = (value + theta(k, j)) * at;
+            store<T>(out + l, load(out + l) + value);
+        }
+    }
+    void find_score(const T* y, index j, index lanes, T* out) const noexcept {
+        const T inverse = static_cast<T>(frame_.inverse(j));
+        for (index l = 0; l < lanes; l += pack_size<T>) {
+            const Pack<T> at = load(y + l);
+            Pack<T> first{};
+            for (index k = degree_; k > 1; --k) first = first * at + static_cast<T>(k) * theta(k, j);
+            store<T>(out + l, (first * at + theta(1, j)) * inverse);
+        }
+    }
+
+    // The cotangents of the second derivative along coordinate j, which the direction adds to in a row of its own; null
+    // where nothing depends on it.
+    static const T* of_second(const Tile<T>& tile, const Derivatives<T>& results, const Cotangents<T>& cotangents,
+                              index j, T* own) noexcept {
+        const T* const curvature = curvature_row(results, cotangents, j);
+        if (!results.direction) return curvature;
+        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+            const Pack<T> v = load(results.direction[j] + l), along = load(cotangents.directional + l) * v * v;
+            store<T>(own + l, curvature == nullptr ? along : along + load(curvature + l));
+        }
+        return own;
+    }
 
     index d_, degree_;
     Frame<T> frame_;

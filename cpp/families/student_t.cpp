@@ -10,8 +10,10 @@
 //   a = (4/λ)ω²c∘s − ωu,    b = (ω/λ)(L − 4Q/λ)
 //   ∂J/∂μ = −P Σ (a + 2bδ),    ∂J/∂P = Σ sym[(a + bδ)δᵀ] − diag(Σ ωc),    ∂J/∂ν = (1/λ) Σ (2/λ)(1 − 2ω)Q − (1 − ω)L
 //
-// where b is the derivative by q. (ν enters through λ and through ν + q, and for large ν the two ways cancel in all
-// digits but a few: they are added on paper, and 1 − ω is taken as (ω/λ)(q − d).)
+// where b is the derivative by q. Along a direction v, vᵀ∇ψv = (2/λ)ω²(vᵀs)² − ω vᵀPv; its cotangent g is what c is
+// with v∘v in place of the square: Q gains ω²g(vᵀs)², L gains ωg vᵀPv, a gains (4/λ)ω²g(vᵀs)v, ∂J/∂P loses Σ ωg vvᵀ. (ν
+// enters through λ and through ν + q, and for large ν the two ways cancel in all digits but a few: they are added on
+// paper, and 1 − ω is taken as (ω/λ)(q − d).)
 //
 // On ℝᵈ, where u = cψ, a is a multiple of s, and all that a sample takes is the product Pδ and one outer product. Where
 // there are few features δ and s stay in registers, so that next to nothing is added to these two.
@@ -38,6 +40,8 @@ struct StudentRows {
     Rows<T> slope;           // (1) b; follows on `solved`
     Rows<T> q, norm, omega;  // (1) each; `norm` is ‖s‖², then a sample's share of λ∂J/∂ν
     Ahead<T> ahead;
+    Rows<T> along, form;  // (1) each: vᵀs, vᵀPv
+    Rows<T> bent;         // (d) Pv, then −ωg v
 
     StudentRows strip(index lane, index count) const noexcept {
         return {count,
@@ -47,7 +51,10 @@ struct StudentRows {
                 lanes_from(q, lane),
                 lanes_from(norm, lane),
                 lanes_from(omega, lane),
-                ahead.samples == nullptr ? ahead : Ahead<T>{ahead.samples + lane * ahead.per_lane, ahead.per_lane}};
+                ahead.samples == nullptr ? ahead : Ahead<T>{ahead.samples + lane * ahead.per_lane, ahead.per_lane},
+                lanes_from(along, lane),
+                lanes_from(form, lane),
+                lanes_from(bent, lane)};
     }
 };
 
@@ -83,15 +90,14 @@ class StudentT final : public Density<T> {
     }
     const double* centre() const noexcept override { return location_.data(); }
     bool asks_ahead() const noexcept override { return true; }
-    index workspace_rows() const noexcept override { return d_ + 4; }
+    index workspace_rows() const noexcept override { return 2 * d_ + 6; }
+    index euclidean_rows() const noexcept override { return d_ + 4; }
     index n_sums() const noexcept override { return end_of_products() + 2 * d_ + 2; }
 
     void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
-        const T factor = static_cast<T>(-0.5 * lambda_), inverse = static_cast<T>(1 / df_);
         for_each_strip(rows_of(tile, workspace), [&](const StudentRows<T>& strip, index first) {
             solve(strip);
-            for (index l = 0; l < strip.lanes; l += width)
-                store<T>(out + first + l, factor * log1p<T>(inverse * load(strip.q[0] + l)));
+            write_log_density(strip, out + first);
         });
     }
 
@@ -99,26 +105,60 @@ class StudentT final : public Density<T> {
         for_each_strip(rows_of(tile, workspace), [&](const StudentRows<T>& strip, index first) {
             const Rows<T> score = lanes_from(out.score, first), curvature = lanes_from(out.curvature, first);
             solve(strip);
-            if (out.asked == Curvature::diagonal) derive<Curvature::diagonal>(strip, score, curvature);
-            else derive<Curvature::trace>(strip, score, curvature);
+            switch (out.asked) {
+                case Curvature::none: derive<Curvature::none>(strip, score, curvature); break;
+                case Curvature::trace: derive<Curvature::trace>(strip, score, curvature); break;
+                case Curvature::diagonal: derive<Curvature::diagonal>(strip, score, curvature); break;
+            }
+            if (out.direction) bend(strip, lanes_from(out.direction, first), out.directional + first);
+        });
+    }
+
+    void log_density_and_score(const Tile<T>& tile, Rows<T> workspace, T* log_density_out,
+                               Rows<T> score) const noexcept override {
+        for_each_strip(rows_of(tile, workspace), [&](const StudentRows<T>& strip, index first) {
+            solve(strip);
+            write_log_density(strip, log_density_out + first);
+            derive<Curvature::none>(strip, lanes_from(score, first), {});
         });
     }
 
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                   const Cotangents<T>& cotangents, double* sums) const noexcept override {
         const StudentRows<T> rows = rows_of(tile, workspace);
-        const bool diagonal = results.asked == Curvature::diagonal;
-        double* const curvature_sums = sums + end_of_products() + d_ + (diagonal ? 0 : d_);
-        for (index j = 0; j < (diagonal ? d_ : 1); ++j)
+        double* const curvature_sums = sums + end_of_products() + d_ + (results.asked == Curvature::diagonal ? 0 : d_);
+        for (index j = 0; j < scorematch::rows_of(results.asked, d_); ++j)
             curvature_sums[j] += dot_rows<T>(rows.omega[0], cotangents.curvature[j], rows.lanes);
+        for_each_strip(rows,
+                       [&](const StudentRows<T>& strip, index first) { pull_from(strip, first, results, cotangents); });
+        sums[n_sums() - 1] += sum_row<T>(rows.norm[0], rows.lanes);
+        add_up(rows, sums);
+        if (results.direction) accumulate_outer<T>(rows.bent, d_, results.direction, d_, rows.lanes, sums, d_);
+    }
+
+    // b = −½ω and a = 0 for the logarithm itself.
+    void log_density_backward(const Tile<T>& tile, Rows<T> workspace, const T* cotangent,
+                              double* sums) const noexcept override {
+        const StudentRows<T> rows = rows_of(tile, workspace);
+        const T half_lambda = static_cast<T>(0.5 * lambda_), inverse = static_cast<T>(1 / df_);
         for_each_strip(rows, [&](const StudentRows<T>& strip, index first) {
-            pull_from(strip, first, results.asked, cotangents);
+            solve(strip);
+            for (index l = 0; l < strip.lanes; l += width) {
+                const Pack<T> weight = load(cotangent + first + l);
+                const Pack<T> q = load(strip.q[0] + l), omega = load(strip.omega[0] + l);
+                const Pack<T> by_omega = inverse * finite_or(omega * q, static_cast<T>(lambda_));
+                const Pack<T> by_df = half_lambda * (by_omega - log1p<T>(inverse * q));
+                const Pack<T> b = T(-0.5) * weight * omega;
+                store<T>(strip.norm[0] + l, estimates_df_ ? weight * by_df : Pack<T>{});
+                store<T>(strip.slope[0] + l, b);
+                for (index j = 0; j < d_; ++j) store<T>(strip.solved[j] + l, b * load(strip.delta[j] + l));
+            }
         });
         sums[n_sums() - 1] += sum_row<T>(rows.norm[0], rows.lanes);
         add_up(rows, sums);
     }
 
-    // In the symbols of cholesky_rows.hpp a is −(a + bδ), λ is −b and e is ωc.
+    // In the symbols of cholesky_rows.hpp a is −(a + bδ), λ is −b, e is ωc and ε is ωg.
     bool has_gradient_rows() const noexcept override { return true; }
     void prepare_gradient_rows(Curvature asked) override {
         chain_ = Owner<CholeskyRows<T>>(new CholeskyRows<T>(scale_, asked, /*normalised=*/false));
@@ -128,7 +168,7 @@ class StudentT final : public Density<T> {
                        const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
         const Rows<T> scratch = workspace.from(workspace_rows());
         for_each_strip(rows_of(tile, workspace), [&](const StudentRows<T>& strip, index first) {
-            pull_from(strip, first, results.asked, cotangents);
+            pull_from(strip, first, results, cotangents);
             const auto chained = chain_->scratch_of(lanes_from(scratch, first));
             const Rows<const T> c = lanes_from(cotangents.curvature, first);
             const Rows<T> by = lanes_from(out, first), by_factor = by.from(d_);
@@ -136,6 +176,12 @@ class StudentT final : public Density<T> {
             for (index j = 0; j < chain_->n_e(); ++j) product_row<T>(strip.omega[0], c[j], strip.lanes, chained.e[j]);
             scale_row<T>(-1, strip.slope[0], strip.lanes, chained.lambda[0]);
             chain_->chain(0, strip.lanes, strip.delta, chained, Start::zero, by, by_factor);
+            if (results.direction) {
+                T* const epsilon = strip.along[0];
+                product_row<T>(strip.omega[0], cotangents.directional + first, strip.lanes, epsilon);
+                chain_->chain_direction(0, strip.lanes, lanes_from(results.direction, first), epsilon, chained,
+                                        by_factor);
+            }
             if (estimates_df_)
                 scale_row<T>(static_cast<T>(df_ / lambda_), strip.norm[0], strip.lanes, by[end_of_scale()]);
         });
@@ -194,8 +240,9 @@ class StudentT final : public Density<T> {
     index end_of_scale() const noexcept { return d_ + d_ * (d_ + 1) / 2; }  // in θ
 
     StudentRows<T> rows_of(const Tile<T>& tile, Rows<T> workspace) const noexcept {
-        const Rows<T> slope = workspace.from(d_);
-        return {tile.lanes, tile.x, workspace, slope, slope.from(1), slope.from(2), slope.from(3), tile.ahead};
+        const Rows<T> slope = workspace.from(d_), along = slope.from(4);
+        return {tile.lanes,    tile.x,     workspace, slope,         slope.from(1), slope.from(2),
+                slope.from(3), tile.ahead, along,     along.from(1), along.from(2)};
     }
 
     // Strips of four packs, and of more where the rows of more fit in the cache.
@@ -250,6 +297,29 @@ class StudentT final : public Density<T> {
         return 2 * inverse_lambda_ * (1 - 2 * omega) * squares - rest * linear;
     }
 
+    void write_log_density(const StudentRows<T>& strip, T* out) const noexcept {
+        const T factor = static_cast<T>(-0.5 * lambda_), inverse = static_cast<T>(1 / df_);
+        for (index l = 0; l < strip.lanes; l += width)
+            store<T>(out + l, factor * log1p<T>(inverse * load(strip.q[0] + l)));
+    }
+
+    // vᵀ∇ψv
+    void bend(const StudentRows<T>& strip, Rows<const T> direction, T* out) const noexcept {
+        multiply<T>(packed_precision_, direction, strip.lanes, strip.bent);
+        for (index l = 0; l < strip.lanes; l += width) {
+            Pack<T> along{}, form{};
+            for (index j = 0; j < d_; ++j) {
+                const Pack<T> v = load(direction[j] + l);
+                along += v * load(strip.solved[j] + l);
+                form += v * load(strip.bent[j] + l);
+            }
+            const Pack<T> omega = load(strip.omega[0] + l), psi = omega * along;
+            store<T>(strip.along[0] + l, along);
+            store<T>(strip.form[0] + l, form);
+            store<T>(out + l, 2 * inverse_lambda_ * psi * psi - omega * form);
+        }
+    }
+
     // ψ and the curvature.
     template <Curvature asked>
     void derive(const StudentRows<T>& strip, Rows<T> score, Rows<T> curvature) const noexcept {
@@ -268,25 +338,36 @@ class StudentT final : public Density<T> {
                     const Pack<T> psi = -omega[n] * load(strip.solved[j] + lane);
                     store<T>(score[j] + lane, psi);
                     if (asked == Curvature::trace) total[n] += twice * psi * psi;
-                    else store<T>(curvature[j] + lane, twice * psi * psi - precision_diagonal_[j] * omega[n]);
+                    if (asked == Curvature::diagonal)
+                        store<T>(curvature[j] + lane, twice * psi * psi - precision_diagonal_[j] * omega[n]);
                 }
             }
-            if (asked == Curvature::diagonal) return;
+            if (asked != Curvature::trace) return;
             SCOREMATCH_UNROLL
             for (int n = 0; n < N; ++n) store<T>(curvature[0] + l + n * width, total[n]);
         });
     }
 
     // a + bδ in place of s, b, and λ∂J/∂ν in place of ‖s‖².
-    void pull_from(const StudentRows<T>& strip, index first, Curvature asked,
+    void pull_from(const StudentRows<T>& strip, index first, const Derivatives<T>& results,
                    const Cotangents<T>& cotangents) const noexcept {
-        const Rows<const T> u = lanes_from(cotangents.score, first), c = lanes_from(cotangents.curvature, first);
-        if (asked == Curvature::diagonal) pull<Curvature::diagonal>(strip, u, c);
-        else pull<Curvature::trace>(strip, u, c);
+        const Pullback back{lanes_from(cotangents.score, first), lanes_from(cotangents.curvature, first),
+                            lanes_from(results.direction, first),
+                            results.direction ? cotangents.directional + first : nullptr};
+        switch (results.asked) {
+            case Curvature::none: pull<Curvature::none>(strip, back); break;
+            case Curvature::trace: pull<Curvature::trace>(strip, back); break;
+            case Curvature::diagonal: pull<Curvature::diagonal>(strip, back); break;
+        }
     }
+    struct Pullback {
+        Rows<const T> u, c, v;
+        const T* g;  // null without a direction
+    };
     template <Curvature asked>
-    void pull(const StudentRows<T>& strip, Rows<const T> u, Rows<const T> c) const noexcept {
-        constexpr bool by_coordinate = asked == Curvature::diagonal;
+    void pull(const StudentRows<T>& strip, const Pullback& back) const noexcept {
+        constexpr bool has_curvature = asked != Curvature::none, by_coordinate = asked == Curvature::diagonal;
+        const Rows<const T> u = back.u, c = back.c;
         const T fourfold = 4 * inverse_lambda_;
         for_each_packs<T>(strip.lanes, [&]<int N>(index l) {
             Pack<T> us[N] = {}, cp[N] = {}, css[N] = {};
@@ -294,8 +375,10 @@ class StudentT final : public Density<T> {
                 SCOREMATCH_UNROLL
                 for (int n = 0; n < N; ++n) {
                     const index lane = l + n * width;
-                    const Pack<T> s = load(strip.solved[j] + lane), c_j = load(c[by_coordinate ? j : 0] + lane);
+                    const Pack<T> s = load(strip.solved[j] + lane);
                     us[n] += load(u[j] + lane) * s;
+                    if (!has_curvature) continue;
+                    const Pack<T> c_j = load(c[by_coordinate ? j : 0] + lane);
                     cp[n] += c_j * precision_diagonal_[j];
                     css[n] += c_j * s * s;
                 }
@@ -305,9 +388,15 @@ class StudentT final : public Density<T> {
             for (int n = 0; n < N; ++n) {
                 const index lane = l + n * width;
                 omega[n] = load(strip.omega[0] + lane);
+                by_s[n] = fourfold * omega[n] * omega[n];
+                if (back.g != nullptr) {
+                    const Pack<T> g = load(back.g + lane), along = load(strip.along[0] + lane);
+                    cp[n] += g * load(strip.form[0] + lane);
+                    css[n] += g * along * along;
+                    store<T>(strip.along[0] + lane, by_s[n] * g * along);
+                }
                 const Pack<T> squares = finite_or(omega[n] * (omega[n] * css[n]), 0);
                 const Pack<T> linear = omega[n] * (us[n] + cp[n]);
-                by_s[n] = fourfold * omega[n] * omega[n];
                 b[n] = inverse_lambda_ * omega[n] * (linear - fourfold * squares);
                 store<T>(strip.norm[0] + lane, slope_in_df(load(strip.q[0] + lane), omega[n], squares, linear));
                 store<T>(strip.slope[0] + lane, b[n]);
@@ -316,12 +405,20 @@ class StudentT final : public Density<T> {
                 SCOREMATCH_UNROLL
                 for (int n = 0; n < N; ++n) {
                     const index lane = l + n * width;
-                    const Pack<T> cs = load(c[by_coordinate ? j : 0] + lane) * load(strip.solved[j] + lane);
-                    store<T>(strip.solved[j] + lane,
-                             by_s[n] * cs - omega[n] * load(u[j] + lane) + b[n] * load(strip.delta[j] + lane));
+                    Pack<T> pulled = b[n] * load(strip.delta[j] + lane) - omega[n] * load(u[j] + lane);
+                    if (has_curvature)
+                        pulled += by_s[n] * (load(c[by_coordinate ? j : 0] + lane) * load(strip.solved[j] + lane));
+                    store<T>(strip.solved[j] + lane, pulled);
                 }
             }
         });
+        if (back.g == nullptr) return;
+        for (index j = 0; j < d_; ++j)
+            for (index l = 0; l < strip.lanes; l += width) {
+                const Pack<T> v = load(back.v[j] + l);
+                store<T>(strip.solved[j] + l, load(strip.solved[j] + l) + load(strip.along[0] + l) * v);
+                store<T>(strip.bent[j] + l, -load(strip.omega[0] + l) * load(back.g + l) * v);
+            }
     }
 
     // One pack of lanes on ℝᵈ, but for the vectors: a is by_s·s.

@@ -15,8 +15,8 @@ struct LinearTerm {
         return {theta[0] * x, broadcast(theta[0]), Pack<T>{}};
     }
     template <class T>
-    static TermSlopes<T, n_params> slopes(Pack<T> /*x*/, const T* /*theta*/) {
-        return {{broadcast(T(1))}, {Pack<T>{}}};
+    static TermSlopes<T, n_params> slopes(Pack<T> x, const T* /*theta*/) {
+        return {{x}, {broadcast(T(1))}, {Pack<T>{}}};
     }
 };
 
@@ -27,7 +27,6 @@ class VonMisesFisherFamily final : public Family<T> {
     index n_params() const noexcept override { return d_; }
     void describe(LayoutVisitor& visitor) const override { visitor.block("natural", Packing::dense, &d_, 1); }
     Density<T>* at(const double* theta) const override { return new Separable<T, LinearTerm>(d_, theta); }
-    bool has_directional() const noexcept override { return true; }
 
   private:
     index d_;

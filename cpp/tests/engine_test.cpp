@@ -195,6 +195,7 @@ class Scripted final : public Density<T> {
     double cost() const noexcept override { return 1; }
     index n_sums() const noexcept override { return 1; }
     void log_density(const Tile<T>&, Rows<T>, T*) const noexcept override {}
+    void log_density_backward(const Tile<T>&, Rows<T>, const T*, double*) const noexcept override {}
     void gradient(const double*, double*) const override {}
 
     void forward(const Tile<T>&, Rows<T>, const Derivatives<T>& out) const noexcept override {
@@ -296,7 +297,7 @@ void test_objective(const FieldSpec& spec) {
     weight[1] = 0;
 
     Scripted<T> density(d, curvature_rows, lanes, 5);
-    const Objective<T> objective(density, field.get(), d);
+    const ExactObjective<T> objective(density, field.get(), d);
     std::vector<T> norm(static_cast<std::size_t>(lanes)), hessian(norm.size());
     const auto evaluate_terms = [&](bool backward) {
         std::vector<T> workspace(static_cast<std::size_t>(objective.workspace_rows() * lanes));
@@ -371,15 +372,20 @@ class Quartic final : public Density<T> {
             for (index j = 0; j < size(); ++j) out[l] -= theta(j) * cube(tile, j, l) * tile.x[j][l] / 4;
         }
     }
+    void log_density_backward(const Tile<T>& tile, Rows<T>, const T* cotangent, double* sums) const noexcept override {
+        for (index j = 0; j < size(); ++j)
+            for (index l = 0; l < tile.lanes; ++l)
+                sums[j] -= static_cast<double>(cotangent[l] * cube(tile, j, l) * tile.x[j][l] / 4);
+    }
     void forward(const Tile<T>& tile, Rows<T>, const Derivatives<T>& out) const noexcept override {
         for (index l = 0; l < tile.lanes; ++l) {
-            out.curvature[0][l] = 0;
+            if (out.asked == Curvature::trace) out.curvature[0][l] = 0;
             if (out.direction) out.directional[l] = 0;
             for (index j = 0; j < size(); ++j) {
                 const T second = -3 * theta(j) * tile.x[j][l] * tile.x[j][l];
                 out.score[j][l] = -theta(j) * cube(tile, j, l);
                 if (out.asked == Curvature::diagonal) out.curvature[j][l] = second;
-                else out.curvature[0][l] += second;
+                if (out.asked == Curvature::trace) out.curvature[0][l] += second;
                 if (out.direction) out.directional[l] += out.direction[j][l] * out.direction[j][l] * second;
             }
         }
@@ -405,7 +411,8 @@ class Quartic final : public Density<T> {
     T theta(index j) const { return static_cast<T>(theta_[static_cast<std::size_t>(j)]); }
     static T cube(const Tile<T>& tile, index j, index l) { return tile.x[j][l] * tile.x[j][l] * tile.x[j][l]; }
     static T back(const Tile<T>& tile, const Derivatives<T>& out, const Cotangents<T>& c, index j, index l) {
-        T curvature = c.curvature[out.asked == Curvature::diagonal ? j : 0][l];
+        const T* const row = curvature_row(out, c, j);
+        T curvature = row == nullptr ? T(0) : row[l];
         if (out.direction) curvature += c.directional[l] * out.direction[j][l] * out.direction[j][l];
         return -(c.score[j][l] * cube(tile, j, l) + 3 * curvature * tile.x[j][l] * tile.x[j][l]);
     }

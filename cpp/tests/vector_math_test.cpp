@@ -186,6 +186,34 @@ void test_accuracy_of_all() {
     report<T>("exp_nonpositive", worst, 4);
 }
 
+// Multiples of 1/4 exactly; elsewhere the remainder of a quarter, which is exact, goes to the C library.
+template <class T>
+void test_turns() {
+    const T most = sizeof(T) == 8 ? static_cast<T>(0x1p49) : static_cast<T>(0x1p20);
+    for (double range : {static_cast<double>(most), 20.0, 1.0, 1e-3}) {
+        const std::vector<T> x = arguments<T>(-range, range);
+        const std::vector<T> sine = apply<T>("sine_of_turns", x, T(0)), cosine = apply<T>("cosine_of_turns", x, T(0));
+        Worst worst_sine, worst_cosine;
+        for (std::size_t i = 0; i < x.size(); ++i) {
+            if (!(std::abs(x[i]) <= most)) continue;
+            const long double quarters = 4 * static_cast<long double>(x[i]), q = std::nearbyint(quarters);
+            const long double angle = (quarters - q) * (std::acos(-1.0L) / 2);
+            const int quadrant = static_cast<int>(std::fmod(q, 4.0L)) & 3;
+            const long double s = std::sin(angle), c = std::cos(angle);
+            const long double sines[] = {s, c, -s, -c}, cosines[] = {c, -s, -c, s};
+            worst_sine.add(ulp_error<T>(sine[i], sines[quadrant]), static_cast<double>(x[i]));
+            worst_cosine.add(ulp_error<T>(cosine[i], cosines[quadrant]), static_cast<double>(x[i]));
+        }
+        report<T>("sine_of_turns", worst_sine, 4);
+        report<T>("cosine_of_turns", worst_cosine, 4);
+    }
+    for (int quarter = -9; quarter < 9; ++quarter) {
+        const T sines[] = {0, 1, 0, -1}, x = static_cast<T>(quarter) / 4;
+        CHECK(apply<T>("sine_of_turns", {x}, T(0))[0] == sines[quarter & 3]);
+        CHECK(apply<T>("cosine_of_turns", {x}, T(0))[0] == sines[(quarter + 1) & 3]);
+    }
+}
+
 // The logarithm has a fixed number of extra bits, so the error grows with |p|.
 template <class T>
 void test_power() {
@@ -235,6 +263,8 @@ void test_specials() {
         {"sqrt", nan, -T(0), 0, inf},
         {"inverse_sqrt", nan, -inf, inf, 0},
         {"abs", inf, 0, 0, inf},
+        {"sine_of_turns", nan, -T(0), 0, nan},
+        {"cosine_of_turns", nan, 1, 1, nan},
     };
     for (const auto& f : limits) {
         test_special<T>(f.name, nan, nan);
@@ -303,6 +333,7 @@ void test_all() {
     test_specials<T>();
     test_elementwise<T>();
     test_accuracy_of_all<T>();
+    test_turns<T>();
     test_power<T>();
 }
 

@@ -1,6 +1,6 @@
 # The compiled core, cpp/bindings. Arrays of samples keep their float type, float32 or float64; all sums are float64.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -36,6 +36,15 @@ class Field:
     @staticmethod
     def coordinate(function: _WeightFunction, exponent: float = 1.0, caps: Sequence[float] = ...) -> Field: ...
     def raised(self, power: float) -> Field: ...
+    def sliced(
+        self, projection: str, n_projections: int, variance_reduction: bool, seed: int, first_row: int = 0
+    ) -> Field: ...
+    def denoising(
+        self, noise_scales: list[float], n_projections: int, variance_reduction: bool, seed: int, first_row: int = 0
+    ) -> Field: ...
+    def finite_difference(
+        self, step: float, projection: str, n_projections: int, seed: int, first_row: int = 0
+    ) -> Field: ...
 
 class Region:
     @staticmethod
@@ -116,6 +125,92 @@ class GibbsSampler:
         self, states: ArrayLike, positions: NDArray[np.uint64], n_sweeps: int, seed: int, n_threads: int
     ) -> tuple[_Sums, NDArray[np.uint64]]: ...
 
+class Target:
+    """What is sampled: a log density and its score."""
+
+    @staticmethod
+    def family(family: Family, theta: ArrayLike, origin: ArrayLike | None = None) -> Target: ...
+    # function(points (n, d)) gives the scores (n, d), or (log densities (n,), scores), which Hamiltonian chains need.
+    # It is called with all chains at once; its exceptions end the run and pass to the caller.
+    @staticmethod
+    def python(n_features: int, function: Callable[[_Sums], ArrayLike | tuple[ArrayLike, ArrayLike]]) -> Target: ...
+    @property
+    def n_features(self) -> int: ...
+
+class Support:
+    """Where chains may be."""
+
+    @staticmethod
+    def real_space() -> Support: ...
+    @staticmethod
+    def sphere() -> Support: ...
+    # Disjoint intervals in order, (m, 2): one array for each coordinate, or one for all.
+    @staticmethod
+    def intervals(intervals: Sequence[ArrayLike]) -> Support: ...
+    @staticmethod
+    def region(region: Region, nonnegative: bool = False) -> Support: ...
+    @staticmethod
+    def python(function: Callable[[_Sums], ArrayLike]) -> Support: ...
+
+# Runs of n_chains chains, from `points`, (n_chains, d); nothing that is given is changed. Random numbers are a function
+# of the seed and of the numbers of the chain and of the iteration, of which `iteration` is the first: a run may be cut
+# into calls, at multiples of `thin`. `reflect` is for intervals; elsewhere what leaves the support is rejected.
+#
+# points (n_chains, d), draws (n_chains, n_iterations // thin, d), accepted (n_chains,): so many steps were kept.
+def run_langevin(
+    target: Target,
+    support: Support,
+    points: ArrayLike,
+    step_sizes: ArrayLike,
+    scale: ArrayLike,
+    seed: int,
+    iteration: int,
+    n_iterations: int,
+    thin: int,
+    reflect: bool,
+    n_threads: int,
+) -> dict[str, _Sums]: ...
+
+# Step sizes are those of leapfrog, each time times 1 + jitter·(2u − 1). Where target_acceptance is not 0, dual
+# averaging goes on from `adaptation`, (n_chains, 4): mu, log of the mean step size, error, count; zeros begin anew from
+# `step_sizes`. When warm-up ends, the caller takes exp(adaptation[:, 1]) for the step sizes and goes on without.
+#
+# points, draws, step_sizes (n_chains,): the last ones, adaptation, acceptance (n_chains,): sums of the probabilities of
+# acceptance, divergent (n_chains,): how many trajectories had an energy that was not finite or rose by more than 1000.
+def run_hamiltonian(
+    target: Target,
+    support: Support,
+    points: ArrayLike,
+    step_sizes: ArrayLike,
+    scale: ArrayLike,
+    adaptation: ArrayLike,
+    seed: int,
+    iteration: int,
+    n_iterations: int,
+    thin: int,
+    reflect: bool,
+    n_leapfrog: int,
+    jitter: float,
+    target_acceptance: float,
+    n_threads: int,
+) -> dict[str, _Sums]: ...
+
+# Leapfrog step sizes to begin with, (n_chains,), by powers of 2.
+def reasonable_step_sizes(
+    target: Target, support: Support, points: ArrayLike, scale: ArrayLike, seed: int, n_threads: int
+) -> _Sums: ...
+def rbm_gibbs(
+    components: ArrayLike,
+    intercept_hidden: ArrayLike,
+    intercept_visible: ArrayLike,
+    noise_variance: float,
+    points: ArrayLike,
+    seed: int,
+    iteration: int,
+    n_iterations: int,
+    thin: int,
+    n_threads: int,
+) -> dict[str, _Sums]: ...
 def evaluate(
     family: Family,
     theta: ArrayLike,
@@ -197,6 +292,7 @@ def kernel_stein(
     n_threads: int,
 ) -> tuple[float, float, _Sums]: ...
 def families() -> list[str]: ...
+def random_vectors(field: Field, n_samples: int, n_features: int) -> NDArray[np.float64]: ...
 def level() -> str: ...
 def supported_levels() -> list[str]: ...
 def use_level(name: str) -> None: ...

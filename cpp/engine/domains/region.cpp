@@ -61,18 +61,23 @@ void for_tiles(const Samples<T>& samples, index doubles, int n_threads, const Bo
 
 }  // namespace
 
+void contains_tile(const Region& region, const double* x, index n_features, bool nonnegative, double* scratch,
+                   bool* inside) noexcept {
+    const double least = nonnegative ? 0.0 : -HUGE_VAL;
+    region.contains(x, n_features, scratch, inside);
+    for (index j = 0; j < n_features; ++j)
+        for (int l = 0; l < lanes; ++l) {
+            const double value = x[j * lanes + l];
+            inside[l] = inside[l] & (value >= least) & (std::fabs(value) < HUGE_VAL);
+        }
+}
+
 template <class T>
 void contains(const Region& region, const Samples<T>& samples, bool nonnegative, bool* inside, int n_threads) {
     const index d = samples.n_features;
-    const double least = nonnegative ? 0.0 : -HUGE_VAL;
     const auto body = [&](index first, int n, const double* x, double* scratch) noexcept {
         bool result[lanes];
-        region.contains(x, d, scratch, result);
-        for (index j = 0; j < d; ++j)
-            for (int l = 0; l < lanes; ++l) {
-                const double value = x[j * lanes + l];
-                result[l] = result[l] & (value >= least) & (std::fabs(value) < HUGE_VAL);
-            }
+        contains_tile(region, x, d, nonnegative, scratch, result);
         std::copy(result, result + n, inside + first);
     };
     for_tiles(samples, region.scratch_size(d), n_threads, body);

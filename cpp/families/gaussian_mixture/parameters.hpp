@@ -66,6 +66,12 @@ class MixtureParameters {
         return i == j ? variance_precision_[k * spec_.n_features + j] : 0;
     }
 
+    // L⁻¹ of Σ_k = LLᵀ.
+    double whitener(index k, index i, index j) const noexcept {
+        if (spec_.has_matrices()) return matrices_.whitener(matrix_of(k))[i][j];
+        return i == j ? __builtin_sqrt(variance_precision_[k * spec_.n_features + j]) : 0;
+    }
+
     // ∂J/∂C from a symmetric H, which is overwritten as `work` is, and ½ Σ ℓ̂; `matrix` is one of n_covariances, `out`
     // the whole gradient.
     void cholesky_gradient(index matrix, Rows<double> h, Rows<double> work, double half_share, double* out) const {

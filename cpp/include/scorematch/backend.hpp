@@ -5,6 +5,8 @@
 
 #include "scorematch/common.hpp"
 #include "scorematch/gibbs_problem.hpp"
+#include "scorematch/samplers/chains_problem.hpp"
+#include "scorematch/samplers/rbm_gibbs_problem.hpp"
 #include "scorematch/stein_problem.hpp"
 
 namespace scorematch {
@@ -182,13 +184,19 @@ struct Backend {
     int vector_bits;
     // Visits the blocks of θ; false if the family, or the variant of it, does not exist.
     bool (*describe)(const FamilySpec&, LayoutVisitor&);
-    // Whether the family has vᵀ∇ψ v, without which there is no objective on the sphere.
-    bool (*has_directional)(const FamilySpec&);
     // h = f^p and its derivative, f by name; false if there is none of that name.
     bool (*weight)(const char* function, double parameter, double exponent, const WeightArrays&) noexcept;
     const char* const* families;  // names, ended by a null
+    // The first vectors of each row of the objective: (n_samples, n_vectors, n_features).
+    void (*random_vectors)(const ObjectiveSpec&, index n_samples, index n_features, index n_vectors, double* out);
     // So many sweeps of the Gibbs sampler (gibbs.hpp).
     void (*gibbs)(const GibbsProblem&, const GibbsChains&, index n_sweeps, int n_threads);
+    // So many iterations of chains of the samplers (samplers/); a step size for each to begin with.
+    RunResult (*langevin)(const TargetSpec&, const SupportSpec&, const LangevinRun&, int n_threads);
+    RunResult (*hamiltonian)(const TargetSpec&, const SupportSpec&, const HamiltonianRun&, int n_threads);
+    RunResult (*reasonable_step_sizes)(const TargetSpec&, const SupportSpec&, const Chains&, int n_threads);
+    // Block Gibbs sampling of the RBM (samplers/rbm_gibbs.hpp).
+    void (*rbm_gibbs)(const RbmGibbsProblem&, const RbmGibbsChains&, int n_threads);
     Functions<float> single_precision;
     Functions<double> double_precision;
     InteractionKernels interaction;

@@ -16,9 +16,10 @@ class CholeskyMatrices {
   public:
     CholeskyMatrices() noexcept = default;
     CholeskyMatrices(index count, index size, double floor, const double* packed)
-        : count_(count), size_(size), factors_(count, size), precisions_(count, size), log_roots_(count) {
-        SquareMatrices work(3, size);
-        const Rows<double> transposed = work[0], lifted = work[1], inverse = work[2];
+        : count_(count), size_(size), factors_(count, size), precisions_(count, size), whiteners_(count, size),
+          log_roots_(count) {
+        SquareMatrices work(2, size);
+        const Rows<double> transposed = work[0], lifted = work[1];
         for (index matrix = 0; matrix < count; ++matrix) {
             const Rows<double> c = factors_[matrix];
             for (index i = 0; i < size; ++i)
@@ -29,11 +30,8 @@ class CholeskyMatrices {
                 cholesky_upper(lifted, size);
             }
             const Rows<const double> upper = floor > 0 ? lifted : transposed;
-            for (index i = 0; i < size; ++i) {
-                log_roots_[matrix] += __builtin_log(upper[i][i]);
-                for (index j = 0; j < i; ++j) inverse[i][j] = 0;
-            }
-            invert_from_upper(upper, size, inverse, precisions_[matrix]);
+            for (index i = 0; i < size; ++i) log_roots_[matrix] += __builtin_log(upper[i][i]);
+            invert_from_upper(upper, size, whiteners_[matrix], precisions_[matrix]);
         }
     }
 
@@ -41,6 +39,8 @@ class CholeskyMatrices {
     index size() const noexcept { return size_; }
     Rows<const double> factor(index matrix) const noexcept { return factors_[matrix]; }
     Rows<const double> precision(index matrix) const noexcept { return precisions_[matrix]; }
+    // L⁻¹, lower triangular, of Σ = LLᵀ: P is its transpose times it.
+    Rows<const double> whitener(index matrix) const noexcept { return whiteners_[matrix]; }
     // ½ log det Σ
     double log_root(index matrix) const noexcept { return log_roots_[matrix]; }
 
@@ -61,7 +61,7 @@ class CholeskyMatrices {
 
   private:
     index count_ = 0, size_ = 0;
-    SquareMatrices factors_, precisions_;
+    SquareMatrices factors_, precisions_, whiteners_;
     Buffer<double> log_roots_;
 };
 

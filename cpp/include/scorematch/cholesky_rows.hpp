@@ -9,7 +9,8 @@
 //
 //   Pa (Qᵀδ)ᵀ + Pδ (Qᵀa)ᵀ + 2P diag(e) Q − 2λQ,
 //
-// of which what belongs to e and λ is the product of a matrix that is made beforehand with their rows.
+// of which what belongs to e and λ is the product of a matrix that is made beforehand with their rows. Where vᵀ∇ψv is
+// asked for, −∂ρ/∂P has a further term ε vvᵀ, and the gradient 2ε Pv (Qᵀv)ᵀ.
 #pragma once
 
 #include "scorematch/cholesky.hpp"
@@ -27,9 +28,9 @@ class CholeskyRows {
     static constexpr index width = pack_size<T>;
 
   public:
-    // `e` has one row where the trace is asked for, since all its entries are equal then.
+    // `e` has one row where the trace is asked for, since all its entries are equal then, and none without a curvature.
     CholeskyRows(const CholeskyMatrices& matrices, Curvature asked, bool normalised)
-        : d_(matrices.size()), n_e_(asked == Curvature::trace ? 1 : d_), n_fixed_(n_e_ + (normalised ? 1 : 0)),
+        : d_(matrices.size()), n_e_(rows_of(asked, d_)), n_fixed_(n_e_ + (normalised ? 1 : 0)),
           diagonals_(matrices.count() * d_), vectors_(matrices.count()), fixed_(matrices.count()) {
         SquareMatrices work(1, d_);
         const Rows<double> q = work[0];
@@ -48,7 +49,7 @@ class CholeskyRows {
                 for (index j = 0; j <= i; ++j, row += n_fixed_) {
                     const double scale = i == j ? 2 * c[i][i] : 2;  // θ has the logarithms of the diagonal
                     for (index l = 0; l < n_fixed_; ++l) row[l] = 0;
-                    for (index l = 0; l < d_; ++l) row[n_e_ == 1 ? 0 : l] += scale * p[i][l] * q[l][j];
+                    for (index l = 0; l < d_ && n_e_ > 0; ++l) row[n_e_ == 1 ? 0 : l] += scale * p[i][l] * q[l][j];
                     if (normalised) row[n_e_] = -scale * q[i][j];
                 }
             fixed_[matrix] = PackedMatrix<T>(fixed.data(), n_factor(), n_fixed_, n_fixed_, 1);
@@ -76,6 +77,22 @@ class CholeskyRows {
         else multiply<T>(fixed_[matrix], at.e, lanes, factor);
         for_each_packs<T>(
             lanes, [&]<int N>(index l) { add_products<N>(diagonals_.data() + matrix * d_, at, l, location, factor); });
+    }
+
+    // Adds to the rows of the factor what the direction does, ε and v given. It needs the rows of by_delta alone.
+    void chain_direction(index matrix, index lanes, Rows<const T> v, const T* epsilon, const Scratch& at,
+                         Rows<T> factor) const noexcept {
+        multiply<T>(vectors_[matrix], v, lanes, at.by_delta);
+        const Rows<const T> across = at.by_delta.from(d_);
+        const T* const diagonal = diagonals_.data() + matrix * d_;
+        index row = 0;
+        for (index i = 0; i < d_; ++i)
+            for (index j = 0; j <= i; ++j, ++row)
+                for (index l = 0; l < lanes; l += width) {
+                    const Pack<T> product = load(at.by_delta[i] + l) * load(across[j] + l);
+                    const Pack<T> scale = (i == j ? 2 * diagonal[i] : T(2)) * load(epsilon + l);
+                    store<T>(factor[row] + l, load(factor[row] + l) + scale * product);
+                }
     }
 
   private:

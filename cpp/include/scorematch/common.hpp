@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace scorematch {
 
@@ -56,6 +57,24 @@ struct FieldTable {
     index stride = 0;
 };
 
+// Which objective (objectives/). Those that need random vectors, `n_projections` for each row (of denoising, for each
+// noise scale), take them as a function of the seed and the number of the row: row `first_row` + i for sample i, or
+// rows[i] where the samples are a batch.
+enum class ObjectiveKind { exact, sliced, denoising, finite_difference };
+enum class Projection { rademacher, gaussian, sphere };
+struct ObjectiveSpec {
+    ObjectiveKind kind = ObjectiveKind::exact;
+    Projection projection = Projection::gaussian;
+    index n_projections = 1;
+    bool variance_reduction = true;
+    double step = 0;                       // of finite differences
+    const double* noise_scales = nullptr;  // of denoising
+    index n_noise_scales = 0;
+    std::uint64_t seed = 0;
+    index first_row = 0;
+    const index* rows = nullptr;
+};
+
 struct FieldSpec {
     FieldKind kind = FieldKind::euclidean;
     WeightFunction weight = WeightFunction::power;
@@ -63,6 +82,7 @@ struct FieldSpec {
     const double* caps = nullptr;  // one for each coordinate, where the weight is capped; λ of MCP
     FieldTable table = {};
     double power = 1.0;  // the factor of ½ψᵀAψ in ρ: see Field::power
+    ObjectiveSpec objective = {};
 };
 
 // Per-sample results, C-contiguous; what is null is not wanted.

@@ -36,6 +36,11 @@ class Region {
     virtual void distance(const double* x, index d, double* scratch, double* g, double* gradient) const noexcept = 0;
 };
 
+// Whether each point of a tile lies in the closed region, cut to the non-negative orthant where that is asked for. NaN
+// and infinite points do not.
+void contains_tile(const Region& region, const double* x, index n_features, bool nonnegative, double* scratch,
+                   bool* inside) noexcept;
+
 // The same on samples; the results are C-contiguous. `nonnegative` cuts the region to the non-negative orthant. They
 // throw std::bad_alloc.
 template <class T>

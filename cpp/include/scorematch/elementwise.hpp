@@ -38,6 +38,8 @@ bool apply_elementwise(const char* name, const T* in, T* out, index n, T paramet
            apply_if("sigmoid", [](Pack<T> x) noexcept { return sigmoid<T>(x); }) ||
            apply_if("sqrt", [](Pack<T> x) noexcept { return sqrt<T>(x); }) ||
            apply_if("inverse_sqrt", [](Pack<T> x) noexcept { return inverse_sqrt<T>(x); }) ||
+           apply_if("sine_of_turns", [](Pack<T> x) noexcept { return sine_and_cosine_of_turns<T>(x).sine; }) ||
+           apply_if("cosine_of_turns", [](Pack<T> x) noexcept { return sine_and_cosine_of_turns<T>(x).cosine; }) ||
            apply_if("abs", [](Pack<T> x) noexcept { return abs<T>(x); }) ||
            apply_if("power", [parameter](Pack<T> x) noexcept { return power<T>(x, parameter); });
 }

@@ -13,6 +13,7 @@
 #include "scorematch/family.hpp"
 #include "scorematch/field.hpp"
 #include "scorematch/level.hpp"
+#include "scorematch/objectives/make.hpp"
 #include "scorematch/owner.hpp"
 #include "scorematch/pack.hpp"
 #include "scorematch/parallel.hpp"
@@ -129,131 +130,6 @@ inline double weighted_total(const T* weight, const T* norm_term, const T* hessi
     return total;
 }
 
-// ρ at one tile, from ψ, ∇ψ and the field. `tile` is what the density sees, `points` what the field does.
-template <class T>
-class Objective {
-  public:
-    Objective(const Density<T>& density, const Field<T>* field, index n_features) noexcept
-        : density_(density), field_(field), n_features_(n_features),
-          asked_(field == nullptr ? Curvature::trace : field->curvature()),
-          curvature_rows_(asked_ == Curvature::trace ? 1 : n_features) {}
-
-    index workspace_rows() const noexcept {
-        return shortcut() ? density_.euclidean_rows() : rows_of_passage(density_.workspace_rows());
-    }
-    // What `gradient_rows` needs instead.
-    index gradient_workspace_rows() const noexcept { return rows_of_passage(density_.gradient_workspace_rows()); }
-    Curvature asked() const noexcept { return asked_; }
-    bool shortcut() const noexcept { return field_ == nullptr && density_.has_euclidean_shortcut(); }
-
-    // Writes the two terms of ρ; adds the way back of Σ weight·ρ to `sums` unless that is null.
-    void operator()(const Tile<T>& tile, const Tile<T>& points, const T* weight, Rows<T> workspace, T* norm_term,
-                    T* hessian_term, double* sums) const noexcept {
-        if (shortcut()) {
-            density_.euclidean(tile, weight, workspace, norm_term, hessian_term, sums);
-            return;
-        }
-        const Passage passage = forward(tile, points, workspace, norm_term, hessian_term);
-        if (sums == nullptr) return;
-        density_.backward(tile, passage.rest, passage.results, cotangents(passage, weight, tile.lanes), sums);
-    }
-
-    // The same, but the way back of each sample's weight·ρ apart, for a density that has it: (n_params, lanes).
-    void gradient_rows(const Tile<T>& tile, const Tile<T>& points, const T* weight, Rows<T> workspace, T* norm_term,
-                       T* hessian_term, Rows<T> out) const noexcept {
-        const Passage passage = forward(tile, points, workspace, norm_term, hessian_term);
-        density_.gradient_rows(tile, passage.rest, passage.results, cotangents(passage, weight, tile.lanes), out);
-    }
-
-  private:
-    // What the way there leaves for the way back, and room for the cotangents.
-    struct Passage {
-        FieldValues<T> field;
-        Derivatives<T> results;
-        T* projection;  // c vᵀψ
-        Rows<T> score_cotangent, curvature_cotangent;
-        T* directional_cotangent;
-        Rows<T> rest;  // the density's
-    };
-
-    Passage forward(const Tile<T>& tile, const Tile<T>& points, Rows<T> workspace, T* norm_term,
-                    T* hessian_term) const noexcept {
-        const Rows<T> score = workspace, score_cotangent = workspace.from(n_features_);
-        const Rows<T> curvature = workspace.from(2 * n_features_);
-        const Rows<T> curvature_cotangent = curvature.from(curvature_rows_);
-        const Rows<T> scalars = curvature_cotangent.from(curvature_rows_);
-        T* const __restrict directional = scalars[0];
-        T* const __restrict projection = scalars[1];
-        const Rows<T> field_workspace = workspace.from(own_rows());
-        const FieldValues<T> field = field_ == nullptr ? FieldValues<T>{} : field_->at(points, field_workspace);
-        const Rows<T> rest = field_workspace.from(field_ == nullptr ? 0 : field_->workspace_rows(n_features_));
-
-        const Derivatives<T> results{score, asked_, curvature, field.direction, directional};
-        density_.forward(tile, rest, results);
-
-        const T half_power = T(0.5) * power();
-        for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-            Pack<T> norm{}, hessian{}, along{};
-            if (field.direction) {
-                for (index j = 0; j < n_features_; ++j) along += load(field.direction[j] + l) * load(score[j] + l);
-                norm = field.c * along * along;
-                hessian = field.c * load(directional + l);
-                store<T>(projection + l, field.c * along);
-            }
-            for (index j = 0; j < n_features_; ++j) {
-                const Pack<T> psi = load(score[j] + l);
-                norm += field.a ? load(field.a[a_row(j)] + l) * psi * psi : psi * psi;
-                if (field.b) hessian += load(field.b[j] + l) * psi;
-            }
-            for (index j = 0; j < curvature_rows_; ++j) {
-                const Pack<T> second = load(curvature[j] + l);
-                hessian += field.a ? load(field.a[j] + l) * second : second;
-            }
-            store<T>(norm_term + l, half_power * norm);
-            store<T>(hessian_term + l, hessian);
-        }
-        return {field, results, projection, score_cotangent, curvature_cotangent, scalars[2], rest};
-    }
-
-    // Of ψ weight·(power·Aψ + b), of ∇ψ weight·A.
-    Cotangents<T> cotangents(const Passage& passage, const T* weight, index lanes) const noexcept {
-        const FieldValues<T>& field = passage.field;
-        const T factor = power();
-        for (index j = 0; j < n_features_; ++j)
-            for (index l = 0; l < lanes; l += pack_size<T>) {
-                Pack<T> u = load(passage.results.score[j] + l);
-                if (field.a) u *= load(field.a[a_row(j)] + l);
-                if (field.direction) u += load(passage.projection + l) * load(field.direction[j] + l);
-                u *= factor;
-                if (field.b) u += load(field.b[j] + l);
-                store<T>(passage.score_cotangent[j] + l, load(weight + l) * u);
-            }
-        for (index j = 0; j < curvature_rows_; ++j)
-            for (index l = 0; l < lanes; l += pack_size<T>) {
-                const Pack<T> w = load(weight + l);
-                store<T>(passage.curvature_cotangent[j] + l, field.a ? w * load(field.a[j] + l) : w);
-            }
-        for (index l = 0; l < lanes; l += pack_size<T>)
-            store<T>(passage.directional_cotangent + l, field.c * load(weight + l));
-        return {passage.score_cotangent, passage.curvature_cotangent, passage.directional_cotangent};
-    }
-
-    index rows_of_passage(index density_rows) const noexcept {
-        const index field_rows = field_ == nullptr ? 0 : field_->workspace_rows(n_features_);
-        return own_rows() + field_rows + density_rows;
-    }
-    // ψ and its cotangent, ∇ψ and its cotangent, vᵀ∇ψv, vᵀψ and their cotangents.
-    index own_rows() const noexcept { return 2 * n_features_ + 2 * curvature_rows_ + 3; }
-    index a_row(index j) const noexcept { return asked_ == Curvature::trace ? 0 : j; }
-    T power() const noexcept { return field_ == nullptr ? T(1) : field_->power(); }
-
-    const Density<T>& density_;
-    const Field<T>* field_;
-    index n_features_;
-    Curvature asked_;
-    index curvature_rows_;
-};
-
 // Memory for all workers: each has `rows` rows of its own.
 template <class T>
 class Workspaces {
@@ -303,11 +179,11 @@ struct Scratch {
 
 // Σ wᵢρᵢ / total_weight and its gradient.
 template <class T>
-double loss_and_gradient(const Density<T>& density, const Field<T>* field, const Samples<T>& samples,
-                         const double* sample_weight, double total_weight, double* gradient, int n_threads,
-                         Scratch<T>& scratch) {
-    const index d = samples.n_features;
-    const Objective<T> objective(density, field, d);
+double loss_and_gradient(const Density<T>& density, const Field<T>* field, const ObjectiveSpec& objective_spec,
+                         const Samples<T>& samples, const double* sample_weight, double total_weight, double* gradient,
+                         int n_threads, Scratch<T>& scratch) {
+    const Owner<Objective<T>> owner(make_objective(objective_spec, density, field, samples.n_features));
+    const Objective<T>& objective = *owner;
 
     const TileLoader<T> loader(samples, density, field != nullptr);
 
@@ -315,7 +191,8 @@ double loss_and_gradient(const Density<T>& density, const Field<T>* field, const
     const index rows = loader.rows() + 3 + objective.workspace_rows();
     const index n_sums = 1 + density.n_sums();
     const Partition partition = Partition::of<T>(samples.n_samples, rows, n_sums);
-    const int workers = threads_worth(density.cost() * static_cast<double>(samples.n_samples), n_threads);
+    const double cost = density.cost() * objective.passes() * static_cast<double>(samples.n_samples);
+    const int workers = threads_worth(cost, n_threads);
     Workspaces<T>& workspaces = scratch.workspaces;
     workspaces.fit(partition, rows, workers);
     scratch.sums.make_room(n_sums * partition.n_chunks);
@@ -355,7 +232,8 @@ double loss_and_gradient(const Family<T>& family, const double* theta, const Sam
         for (index i = 0; i < samples.n_samples; ++i) total_weight += sample_weight[i];
     }
     Scratch<T> scratch;
-    return loss_and_gradient(*density, field.get(), samples, sample_weight, total_weight, gradient, n_threads, scratch);
+    return loss_and_gradient(*density, field.get(), field_spec.objective, samples, sample_weight, total_weight,
+                             gradient, n_threads, scratch);
 }
 
 // Writes rows of lanes as columns of a C-contiguous (n_samples, n_columns) array.
@@ -365,17 +243,18 @@ inline void store_tile(Rows<const T> rows, index n_columns, index first, index c
         for (index l = 0; l < count; ++l) out[(first + l) * n_columns + j] = static_cast<Out>(rows[j][l]);
 }
 
+// The terms are those of the exact objective, whatever the objective of a fit.
 template <class T>
 void evaluate(const Family<T>& family, const double* theta, const Samples<T>& samples, const FieldSpec& field_spec,
               const Outputs<T>& outputs, int n_threads) {
     const Owner<Density<T>> density(family.at(theta));
     const Owner<Field<T>> field(make_field<T>(field_spec));
     const index d = samples.n_features;
-    const Objective<T> objective(*density, field.get(), d);
+    const ExactObjective<T> objective(*density, field.get(), d);
     const TileLoader<T> loader(samples, *density, field.get() != nullptr);
     const bool manifold = field.get() != nullptr && field->is_manifold();
     const Curvature asked = outputs.hessian_diagonal != nullptr ? Curvature::diagonal : Curvature::trace;
-    const index curvature_rows = asked == Curvature::diagonal ? d : 1;
+    const index curvature_rows = rows_of(asked, d);
 
     const index field_rows = manifold ? field->workspace_rows(d) : 0;
     const index own = loader.rows() + d + 3 + objective.workspace_rows();

@@ -4,12 +4,14 @@
 //
 //     ρ = ½ ψᵀAψ + tr(A ∇ψ) + bᵀψ,        A = diag(a) + c v vᵀ,
 //
-// with ψ = ∇ₓ log p the score function. Three parts work it out, and none knows the others' business:
+// with ψ = ∇ₓ log p the score function, or an estimate of its mean. Four parts work it out, and none knows the others'
+// business:
 //
 //   family (here)    ψ and what is asked of ∇ψ at a tile of samples, and the way back: given the cotangents of ψ and
 //                    ∇ψ, the gradient with respect to θ. No weights, no domain, no objective, no threads.
 //   field            a, b, c, v at a tile (field.hpp). No family.
-//   engine           the loop over tiles, the threads, the sums (engine.hpp). No formula but the one above.
+//   objective        ρ and its cotangents, from what the two give (objectives/): exact, sliced, denoising …
+//   engine           the loop over tiles, the threads, the sums (engine.hpp). No formula.
 //
 // A Density is a family at one θ. Its constructor does all that needs doing once a call (factorise, invert, take
 // norms); afterwards it is immutable, so that threads share it. The way back adds to a vector of `n_sums` sums that
@@ -23,11 +25,15 @@
 
 SCOREMATCH_BEGIN_LEVEL
 
-// What a field asks of ∇ψ: its trace where all a_j are equal, else its diagonal.
-enum class Curvature { trace, diagonal };
+// What a field asks of ∇ψ: its trace where all a_j are equal, else its diagonal; nothing where a direction is enough.
+enum class Curvature { none, trace, diagonal };
 
-// Forward results. `curvature` has one row (trace) or n_features rows (diagonal). Where `direction` (v) is given, the
-// family also fills `directional` with vᵀ∇ψ v.
+inline index rows_of(Curvature asked, index n_features) noexcept {
+    return asked == Curvature::none ? 0 : asked == Curvature::trace ? 1 : n_features;
+}
+
+// Forward results. `curvature` has `rows_of` rows; where that is none, it is not to be touched, nor work done for it.
+// Where `direction` (v) is given, the family also fills `directional` with vᵀ∇ψ v.
 template <class T>
 struct Derivatives {
     Rows<T> score;
@@ -44,6 +50,13 @@ struct Cotangents {
     Rows<const T> curvature;
     const T* directional = nullptr;
 };
+
+// The cotangents of the j-th diagonal entry of ∇ψ: all are those of the trace where that was asked for, none are there
+// where nothing was.
+template <class T>
+inline const T* curvature_row(const Derivatives<T>& results, const Cotangents<T>& cotangents, index j) noexcept {
+    return results.asked == Curvature::none ? nullptr : cotangents.curvature[results.asked == Curvature::trace ? 0 : j];
+}
 
 template <class T>
 class Density {
@@ -82,6 +95,18 @@ class Density {
     // The chain rule from the finished sums to θ. It may allocate, and throw where there is no memory.
     virtual void gradient(const double* sums, double* gradient) const = 0;
 
+    // log p̃ and ψ at once, as samplers need them: for families that share work between the two.
+    virtual void log_density_and_score(const Tile<T>& tile, Rows<T> workspace, T* log_density_out,
+                                       Rows<T> score) const noexcept {
+        log_density(tile, workspace, log_density_out);
+        forward(tile, workspace, {score, Curvature::none, {}, {}, nullptr});
+    }
+
+    // Adds Σ cotangent·∂log p̃/∂θ over the lanes to the sums that `gradient` takes. Needs no forward before it. The
+    // cotangents add up to 0 over all calls, so that what is the same for all x does not count here either.
+    virtual void log_density_backward(const Tile<T>& tile, Rows<T> workspace, const T* cotangent,
+                                      double* sums) const noexcept = 0;
+
     // Optional: on ℝᵈ (A = I, b = 0) some families reach ρ and its gradient with fewer products than ψ takes. Writes
     // ½‖ψ‖² and tr ∇ψ; adds the way back of Σ weight·ρ to `sums` unless that is null.
     virtual bool has_euclidean_shortcut() const noexcept { return false; }
@@ -109,7 +134,6 @@ class Family {
     virtual index n_params() const noexcept = 0;
     virtual void describe(LayoutVisitor& visitor) const = 0;  // the blocks of θ, in order
     virtual Density<T>* at(const double* theta) const = 0;    // the caller deletes it
-    virtual bool has_directional() const noexcept { return false; }
 };
 
 SCOREMATCH_END_LEVEL

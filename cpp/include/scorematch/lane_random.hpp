@@ -73,10 +73,16 @@ class LaneRandom {
 
     // Two numbers a lane, never 0 or 1: the midpoints of 2⁵² equal parts. Lanes outside `active` stay where they are.
     [[gnu::always_inline]] TwoUniforms next(LaneMask active) noexcept {
+        const LaneBlock block = next_block(active);
+        return {uniform(block.word[0], block.word[1]), uniform(block.word[2], block.word[3])};
+    }
+
+    // The words of a block as they are.
+    [[gnu::always_inline]] LaneBlock next_block(LaneMask active) noexcept {
         const LaneBlock block =
             philox(LaneBlock{{position_, position_ >> 32, stream_, LaneWords{} + std::uint64_t{use_}}}, seed_);
         position_ -= (LaneWords)active;  // a mask is −1
-        return {uniform(block.word[0], block.word[1]), uniform(block.word[2], block.word[3])};
+        return block;
     }
 
     LaneWords position() const noexcept { return position_; }

@@ -58,17 +58,17 @@ inline void fill_row(T value, index lanes, T* out) noexcept {
     for (index l = 0; l < lanes; l += pack_size<T>) store<T>(out + l, broadcast(value));
 }
 
-// The same rows from a lane on.
+// The same rows from a lane on; rows that are not there stay so.
 template <class T>
 inline Rows<T> lanes_from(Rows<T> rows, index lane) noexcept {
-    return {rows.data + lane, rows.stride};
+    return {rows ? rows.data + lane : nullptr, rows.stride};
 }
 
 // One pack of every row, to be assigned to as the entries of an array are.
 template <class T>
 class PackColumn {
   public:
-    PackColumn(Rows<T> rows, index lane) noexcept : rows_(lanes_from(rows, lane)) {}
+    PackColumn(Rows<T> rows, index lane) noexcept : rows_{rows.data + lane, rows.stride} {}
     struct Entry {
         T* place;
         void operator=(Pack<T> x) const noexcept { store<T>(place, x); }

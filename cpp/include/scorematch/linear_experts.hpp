@@ -18,14 +18,21 @@
 //
 // With g′ = G′(u), g″ = G″(u), g‴ = G‴(u) a component in a row:
 //
-//     ψ = −pδ + Vᵀ(α∘g′),    tr ∇ψ = −pd + Σ_k α_k ‖v_k‖² g″_k,    diag ∇ψ = −p + (V∘V)ᵀ(α∘g″).
+//     ψ = −pδ + Vᵀ(α∘g′),    tr ∇ψ = −pd + Σ_k α_k ‖v_k‖² g″_k,    diag ∇ψ = −p + (V∘V)ᵀ(α∘g″),
+//     tᵀ∇ψt = −p‖t‖² + Σ_k α_k g″_k s_k²  along a direction t, with s = Vt.
 //
-// The way back from the cotangents y of ψ and κ of the curvature, with z = Vy and r = (V∘V)κ (trace: r_k = ‖v_k‖² κ):
+// The way back from the cotangents y of ψ, κ of the curvature and e of tᵀ∇ψt, with z = Vy and r = (V∘V)κ + e s∘s
+// (trace: r_k = ‖v_k‖² κ + e s_k²):
 //
-//     ∂/∂v_k = α_k [Σ (g′_k y + h_k δ + 2 g″_k κ∘v_k) + b Σ h_k],    h_k = z_k g″_k + r_k g‴_k,
-//     ∂/∂c_k = α_k Σ h_k,    ∂/∂α_k = Σ [z_k g′_k + r_k g″_k],    ∂/∂b = p Σ y,    ∂/∂p = −Σ [yᵀδ + Σ_j κ_j].
+//     ∂/∂v_k = α_k [Σ (g′_k y + h_k δ + 2 g″_k (κ∘v_k + e s_k t)) + b Σ h_k],    h_k = z_k g″_k + r_k g‴_k,
+//     ∂/∂c_k = α_k Σ h_k,    ∂/∂α_k = Σ [z_k g′_k + r_k g″_k],    ∂/∂b = p Σ y,
+//     ∂/∂p = −Σ [yᵀδ + Σ_j κ_j + e ‖t‖²].
 //
-// Without the sums these are the gradients of single samples (linear_experts/gradient.hpp).
+// Without the sums these are the gradients of single samples (linear_experts/gradient.hpp). That from the cotangent c
+// of log p̃ has the same shape, with h = c g′:
+//
+//     ∂/∂v_k = α_k [Σ h_k δ + b Σ h_k],    ∂/∂c_k = α_k Σ h_k,    ∂/∂α_k = Σ c G(u_k),    ∂/∂b = p Σ c δ,
+//     ∂/∂p = −½ Σ c ‖δ‖².
 //
 // On ℝᵈ, y = weight·ψ and κ = weight. Then z = weight·q with q = Vψ. With s = Vδ, which is u less what it is at b,
 //
@@ -96,37 +103,63 @@ class LinearExperts final : public Density<T> {
 
     const double* centre() const noexcept override { return Model::has_base ? at_.centre.data() : nullptr; }
 
-    // g′, the keys, g″ or r, and z.
+    // g′, the keys, g″ or r, and s or z.
     index workspace_rows() const noexcept override { return 4 * m_; }
 
     void log_density(const Tile<T>& tile, Rows<T> workspace, T* out) const noexcept override {
         multiply_filters(tile.x, tile.lanes, workspace);
-        fill_row<T>(0, tile.lanes, out);
-        for (index k = 0; k < m_; ++k)
+        add_up_log_density<false>(tile, workspace, out);
+    }
+
+    void log_density_and_score(const Tile<T>& tile, Rows<T> workspace, T* log_density_out,
+                               Rows<T> score) const noexcept override {
+        multiply_filters(tile.x, tile.lanes, workspace);
+        add_up_log_density<true>(tile, workspace, log_density_out);
+        find_score(tile.x, tile.lanes, workspace, score);
+    }
+
+    void log_density_backward(const Tile<T>& tile, Rows<T> workspace, const T* cotangent,
+                              double* sums) const noexcept override {
+        const auto in = ExpertSums<double>::at(sums, d_, m_);
+        multiply_filters(tile.x, tile.lanes, workspace);
+        for (index k = 0; k < m_; ++k) {
+            Pack<T> coefficient{}, offset{};
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pack<T> value = Model::template value<T>(load(workspace[k] + l));
-                store<T>(out + l, load(out + l) + constants_.coefficients[k] * value);
+                const Pack<T> u = load(workspace[k] + l), c = load(cotangent + l);
+                const Pack<T> h = c * Model::template slope<T>(u).first;
+                if constexpr (Model::estimates_coefficients) coefficient += c * Model::template value<T>(u);
+                offset += h;
+                store<T>(workspace[k] + l, h);
             }
-        for (index j = 0; Model::has_base && j < d_; ++j)
+            if constexpr (Model::estimates_coefficients)
+                in.coefficients[k] += static_cast<double>(sum_lanes<T>(coefficient));
+            if constexpr (Model::has_base) in.offsets[k] += static_cast<double>(sum_lanes<T>(offset));
+        }
+        accumulate_outer<T>(workspace, m_, tile.x, d_, tile.lanes, in.outer, d_);
+        for (index j = 0; Model::has_base && j < d_; ++j) {
+            Pack<T> score{}, precision{};
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pack<T> delta = load(tile.x[j] + l);
-                store<T>(out + l, load(out + l) - T(0.5) * constants_.precision * delta * delta);
+                const Pack<T> delta = load(tile.x[j] + l), weighted = load(cotangent + l) * delta;
+                score += weighted;
+                precision += T(0.5) * weighted * delta;
             }
+            in.score[j] += static_cast<double>(sum_lanes<T>(score));
+            *in.precision -= static_cast<double>(sum_lanes<T>(precision));
+        }
     }
 
     void forward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& out) const noexcept override {
-        const Rows<T> first = workspace, key = workspace.from(m_), second = workspace.from(2 * m_);
-        const bool trace = out.asked == Curvature::trace;
-        find_slopes<true>(tile, first, key, trace ? out.curvature[0] : nullptr);
-        find_score(tile.x, tile.lanes, first, out.score);
-        if (trace) return;
+        const PassageRows rows(workspace, m_);
+        find_slopes<true>(tile, rows.first, rows.key, out.asked == Curvature::trace ? out.curvature[0] : nullptr);
+        find_score(tile.x, tile.lanes, rows.first, out.score);
+        if (out.direction) find_directional(rows, tile.lanes, out);
+        if (out.asked != Curvature::diagonal) return;
         for (index k = 0; k < m_; ++k)
-            for (index l = 0; l < tile.lanes; l += pack_size<T>)
-                store<T>(second[k] + l, Model::template second<T>({load(first[k] + l), load(key[k] + l)}));
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) store<T>(rows.r[k] + l, rows.second(k, l));
         if constexpr (Model::has_base)
-            multiply<T>(scaled_squares_transpose_, second, tile.lanes, out.curvature,
+            multiply<T>(scaled_squares_transpose_, rows.r, tile.lanes, out.curvature,
                         constants_.minus_precision.data());
-        else multiply<T>(scaled_squares_transpose_, second, tile.lanes, out.curvature);
+        else multiply<T>(scaled_squares_transpose_, rows.r, tile.lanes, out.curvature);
     }
 
     void backward(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
@@ -134,13 +167,20 @@ class LinearExperts final : public Density<T> {
         const Rows<const T> y = cotangents.score, kappa = cotangents.curvature;
         const auto in = ExpertSums<double>::at(sums, d_, m_);
         const bool trace = results.asked == Curvature::trace;
-        const BackRows rows(workspace, m_);
-        if (!trace) accumulate_outer<T>(rows.r, m_, kappa, d_, tile.lanes, in.diagonal, d_);  // g″, from forward
-        multiply_cotangents(rows, cotangents, trace, tile.lanes);
+        const PassageRows rows(workspace, m_);
+        if (results.asked == Curvature::diagonal)
+            accumulate_outer<T>(rows.r, m_, kappa, d_, tile.lanes, in.diagonal, d_);  // g″, from forward
+        if (results.direction) {
+            find_across(rows, cotangents.directional, tile.lanes, rows.r);
+            accumulate_outer<T>(rows.r, m_, results.direction, d_, tile.lanes, in.outer, d_);
+            for (index k = 0; Model::estimates_coefficients && k < m_; ++k)
+                in.coefficients[k] += 0.5 * dot_rows<T>(rows.r[k], rows.z[k], tile.lanes);
+        }
+        const Bend bend = multiply_cotangents(rows, results, cotangents, tile.lanes);
         for (index k = 0; k < m_; ++k) {
             Pack<T> curvature{}, coefficient{}, offset{};
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pull pull = pull_of(rows, kappa, trace, k, l);
+                const Pull pull = pull_of(rows, bend, kappa, k, l);
                 if (trace) curvature += load(kappa[0] + l) * pull.second;
                 coefficient += pull.along;
                 offset += pull.h;
@@ -154,11 +194,16 @@ class LinearExperts final : public Density<T> {
         if constexpr (Model::has_base) {
             const T n_traces = static_cast<T>(trace ? d_ : 1);
             for (index j = 0; j < d_; ++j) {
+                const T* const curvature = trace && j > 0 ? nullptr : curvature_row(results, cotangents, j);
                 Pack<T> score{}, precision{};
                 for (index l = 0; l < tile.lanes; l += pack_size<T>) {
                     score += load(y[j] + l);
                     precision += load(y[j] + l) * load(tile.x[j] + l);
-                    if (!trace || j == 0) precision += n_traces * load(kappa[j] + l);
+                    if (curvature != nullptr) precision += n_traces * load(curvature + l);
+                    if (results.direction) {
+                        const Pack<T> t = load(results.direction[j] + l);
+                        precision += load(cotangents.directional + l) * t * t;
+                    }
                 }
                 in.score[j] += static_cast<double>(sum_lanes<T>(score));
                 *in.precision -= static_cast<double>(sum_lanes<T>(precision));
@@ -168,21 +213,24 @@ class LinearExperts final : public Density<T> {
 
     bool has_gradient_rows() const noexcept override { return true; }
     void prepare_gradient_rows(Curvature /*asked*/) override { pack_at_ = at_.as<T>(); }
+    // Those of forward, and what the filters get along the direction.
+    index gradient_workspace_rows() const noexcept override { return workspace_rows() + m_; }
     void gradient_rows(const Tile<T>& tile, Rows<T> workspace, const Derivatives<T>& results,
                        const Cotangents<T>& cotangents, Rows<T> out) const noexcept override {
-        const bool trace = results.asked == Curvature::trace;
-        const Rows<const T> kappa{cotangents.curvature.data, trace ? 0 : cotangents.curvature.stride};
-        const BackRows rows(workspace, m_);
-        multiply_cotangents(rows, cotangents, trace, tile.lanes);
+        const PassageRows rows(workspace, m_);
+        const Rows<T> across = workspace.from(workspace_rows());
+        if (results.direction) find_across(rows, cotangents.directional, tile.lanes, across);
+        const Bend bend = multiply_cotangents(rows, results, cotangents, tile.lanes);
         for (index k = 0; k < m_; ++k)
             for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-                const Pull pull = pull_of(rows, kappa, trace, k, l);
+                const Pull pull = pull_of(rows, bend, cotangents.curvature, k, l);
                 store<T>(rows.key[k] + l, pull.second);
-                store<T>(rows.r[k] + l, pull.along);
+                store<T>(rows.r[k] + l, pull.along + pull.r * pull.second);
                 store<T>(rows.z[k] + l, pull.h);
             }
+        const typename PackSums<T>::Found found{rows.first, rows.key, rows.r, rows.z, across};
         for (index l = 0; l < tile.lanes; l += pack_size<T>) {
-            const PackSums<T> sums{cotangents.score, tile.x, kappa, rows.first, rows.key, rows.r, rows.z, d_, l};
+            const PackSums<T> sums(tile.x, results, cotangents, found, d_, l);
             model_.pull_back(pack_at_, ExpertGradient(pack_at_, sums), PackColumn<T>(out, l));
         }
     }
@@ -231,30 +279,84 @@ class LinearExperts final : public Density<T> {
         return squares;
     }
 
-    // The rows that forward leaves and those that the way back makes of them: z, r and what becomes of them.
-    struct BackRows {
-        BackRows(Rows<T> workspace, index m) noexcept
+    // The rows that forward leaves: g′, the keys, and where they are asked for g″ and s; and those that the way back
+    // makes of the last two: r, and z, which becomes h.
+    struct PassageRows {
+        PassageRows(Rows<T> workspace, index m) noexcept
             : first(workspace), key(workspace.from(m)), r(workspace.from(2 * m)), z(workspace.from(3 * m)) {}
+        [[gnu::always_inline]] Slope<T> slope(index k, index l) const noexcept {
+            return {load(first[k] + l), load(key[k] + l)};
+        }
+        [[gnu::always_inline]] Pack<T> second(index k, index l) const noexcept {
+            return Model::template second<T>(slope(k, l));
+        }
         Rows<T> first, key, r, z;
     };
 
-    // z and, but for the trace, r
-    void multiply_cotangents(const BackRows& rows, const Cotangents<T>& cotangents, bool trace,
-                             index lanes) const noexcept {
-        multiply<T>(filters_, cotangents.score, lanes, rows.z);
-        if (!trace) multiply<T>(squares_, cotangents.curvature, lanes, rows.r);
+    // s, and from it tᵀ∇ψt
+    void find_directional(const PassageRows& rows, index lanes, const Derivatives<T>& out) const noexcept {
+        multiply<T>(filters_, out.direction, lanes, rows.z);
+        fill_row<T>(0, lanes, out.directional);
+        for (index j = 0; Model::has_base && j < d_; ++j)
+            for (index l = 0; l < lanes; l += pack_size<T>) {
+                const Pack<T> t = load(out.direction[j] + l);
+                store<T>(out.directional + l, load(out.directional + l) - constants_.precision * t * t);
+            }
+        for (index k = 0; k < m_; ++k)
+            for (index l = 0; l < lanes; l += pack_size<T>) {
+                const Pack<T> s = load(rows.z[k] + l), bend = constants_.coefficients[k] * rows.second(k, l);
+                store<T>(out.directional + l, load(out.directional + l) + bend * s * s);
+            }
     }
 
-    // g″_k, z_k g′_k and h_k of a pack.
-    struct Pull {
-        Pack<T> second, along, h;
-    };
-    [[gnu::always_inline]] Pull pull_of(const BackRows& rows, Rows<const T> kappa, bool trace, index k,
+    // 2 e s∘g″, what the filters get along t
+    void find_across(const PassageRows& rows, const T* directional, index lanes, Rows<T> out) const noexcept {
+        for (index k = 0; k < m_; ++k)
+            for (index l = 0; l < lanes; l += pack_size<T>)
+                store<T>(out[k] + l, 2 * load(directional + l) * load(rows.z[k] + l) * rows.second(k, l));
+    }
+
+    // Where r is found: nowhere as it is 0, in κ as it is ‖v_k‖² κ, or in its rows.
+    enum class Bend { none, shared, rows };
+
+    // z and, where it needs rows, r.
+    Bend multiply_cotangents(const PassageRows& rows, const Derivatives<T>& results, const Cotangents<T>& cotangents,
+                             index lanes) const noexcept {
+        const Rows<const T> kappa = cotangents.curvature;
+        Bend bend = results.asked == Curvature::none    ? Bend::none
+                    : results.asked == Curvature::trace ? Bend::shared
+                                                        : Bend::rows;
+        if (bend == Bend::rows) multiply<T>(squares_, kappa, lanes, rows.r);
+        if (results.direction) {
+            for (index k = 0; k < m_; ++k)
+                for (index l = 0; l < lanes; l += pack_size<T>) {
+                    const Pack<T> s = load(rows.z[k] + l);
+                    store<T>(rows.r[k] + l, r_of(rows, bend, kappa, k, l) + load(cotangents.directional + l) * s * s);
+                }
+            bend = Bend::rows;
+        }
+        multiply<T>(filters_, cotangents.score, lanes, rows.z);
+        return bend;
+    }
+
+    [[gnu::always_inline]] Pack<T> r_of(const PassageRows& rows, Bend bend, Rows<const T> kappa, index k,
                                         index l) const noexcept {
-        const Slope<T> slope{load(rows.first[k] + l), load(rows.key[k] + l)};
+        if (bend == Bend::shared) return constants_.squared_norms[k] * load(kappa[0] + l);
+        return bend == Bend::rows ? load(rows.r[k] + l) : Pack<T>{};
+    }
+
+    // g″_k, z_k g′_k, r_k and h_k of a pack.
+    struct Pull {
+        Pack<T> second, along, r, h;
+    };
+    [[gnu::always_inline]] Pull pull_of(const PassageRows& rows, Bend bend, Rows<const T> kappa, index k,
+                                        index l) const noexcept {
+        const Slope<T> slope = rows.slope(k, l);
         const Pack<T> second = Model::template second<T>(slope), z = load(rows.z[k] + l);
-        const Pack<T> r = trace ? constants_.squared_norms[k] * load(kappa[0] + l) : load(rows.r[k] + l);
-        return {second, z * slope.first, z * second + r * Model::template third<T>(slope)};
+        const Pack<T> r = r_of(rows, bend, kappa, k, l);
+        Pack<T> h = z * second;
+        if (bend != Bend::none) h += r * Model::template third<T>(slope);
+        return {second, z * slope.first, r, h};
     }
 
     // S diag(α) V
@@ -271,6 +373,23 @@ class LinearExperts final : public Density<T> {
     void multiply_filters(Rows<const T> x, index lanes, Rows<T> out) const noexcept {
         if constexpr (Model::has_base) multiply<T>(filters_, x, lanes, out, constants_.offsets.data());
         else multiply<T>(filters_, x, lanes, out);
+    }
+
+    // log p̃ from u, in the place of which g′ comes where it is wanted, too.
+    template <bool wants_slopes>
+    void add_up_log_density(const Tile<T>& tile, Rows<T> u, T* out) const noexcept {
+        fill_row<T>(0, tile.lanes, out);
+        for (index k = 0; k < m_; ++k)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Pack<T> at = load(u[k] + l);
+                store<T>(out + l, load(out + l) + constants_.coefficients[k] * Model::template value<T>(at));
+                if constexpr (wants_slopes) store<T>(u[k] + l, Model::template slope<T>(at).first);
+            }
+        for (index j = 0; Model::has_base && j < d_; ++j)
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const Pack<T> delta = load(tile.x[j] + l);
+                store<T>(out + l, load(out + l) - T(0.5) * constants_.precision * delta * delta);
+            }
     }
 
     // g′ and, if they are to be kept, the keys; and tr ∇ψ unless that is null.

@@ -151,8 +151,11 @@ double minibatch_epoch(const Family<T>& family, const Samples<T>& samples, const
 
         const double begin = wall_seconds();
         const Owner<Density<T>> density(family.at(state.theta));
-        const double loss = loss_and_gradient(*density, field.of(rows, size), batch, weights.data(), expected_weight,
-                                              gradient.data(), threads_to_try(state.threads, n_threads), scratch);
+        ObjectiveSpec objective = field_spec.objective;
+        objective.rows = rows;
+        const double loss =
+            loss_and_gradient(*density, field.of(rows, size), objective, batch, weights.data(), expected_weight,
+                              gradient.data(), threads_to_try(state.threads, n_threads), scratch);
         note_time(state.threads, wall_seconds() - begin);
         if (!(loss - loss == 0)) return loss;  // not finite
         total += static_cast<double>(size) * loss;

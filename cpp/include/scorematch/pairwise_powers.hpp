@@ -65,6 +65,7 @@ struct PowerRows {
     }
 };
 
+// Without rows for them, no second derivatives are written.
 template <class T>
 inline void fill_powers(Rows<const T> x, index n_features, index lanes, T p, const PowerRows<T>& out) noexcept {
     for (index j = 0; j < n_features; ++j)
@@ -72,7 +73,7 @@ inline void fill_powers(Rows<const T> x, index n_features, index lanes, T p, con
             const PowerSlopes<T> slopes = power_slopes<T>(load(x[j] + l), p);
             store<T>(out.value[j] + l, slopes.value);
             store<T>(out.first[j] + l, slopes.first);
-            store<T>(out.second[j] + l, slopes.second);
+            if (out.second) store<T>(out.second[j] + l, slopes.second);
         }
 }
 

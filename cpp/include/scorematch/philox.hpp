@@ -31,7 +31,18 @@ inline RandomBlock philox(RandomBlock counter, std::uint64_t key) noexcept {
 }
 
 // What numbers are drawn for: streams of different uses never meet.
-enum class RandomUse : std::uint32_t { order_of_rows, gibbs, wild_bootstrap };
+enum class RandomUse : std::uint32_t {
+    order_of_rows,
+    gibbs,
+    wild_bootstrap,
+    langevin,
+    hamiltonian,
+    projections,
+    noise,
+    rbm_gibbs,
+    acceptance,
+    first_step_sizes
+};
 
 // Stream number `stream` of a use: a sequence of 64-bit integers, as long as anybody can count.
 class RandomStream {

@@ -21,20 +21,22 @@ class SampleGradients {
     SampleGradients(const Family<T>& family, const double* theta, const Samples<T>& samples,
                     const FieldSpec& field_spec)
         : density_(family.at(theta)), field_(make_field<T>(field_spec)),
-          objective_(*density_, field_.get(), samples.n_features), loader_(samples, *density_, field_.get() != nullptr),
-          n_params_(family.n_params()) {
-        if (is_direct()) density_->prepare_gradient_rows(objective_.asked());
+          objective_(make_objective(field_spec.objective, *density_, field_.get(), samples.n_features)),
+          loader_(samples, *density_, field_.get() != nullptr), n_params_(family.n_params()) {
+        if (is_direct()) density_->prepare_gradient_rows(objective_->asked());
     }
 
     index n_params() const noexcept { return n_params_; }
 
     // Floating-point operations a sample.
     double cost() const noexcept {
-        return density_->cost() * static_cast<double>(is_direct() ? 1 : pack_size<T>) + static_cast<double>(n_params_);
+        const double repeats = static_cast<double>(is_direct() ? 1 : pack_size<T>);
+        return density_->cost() * objective_->passes() * repeats + static_cast<double>(n_params_);
     }
-    // x, the weights and the two terms of ρ, and the objective's own.
+    // x, the weights and the two terms of ρ, the objective's own, and gradients to be added where it goes back again.
     index workspace_rows() const noexcept {
-        return loader_.rows() + 3 + (is_direct() ? objective_.gradient_workspace_rows() : objective_.workspace_rows());
+        if (!is_direct()) return loader_.rows() + 3 + objective_->workspace_rows();
+        return first_spare_row() + (objective_->passes() > 1 ? n_params_ : 0);
     }
     // Numbers beside them.
     index n_doubles() const noexcept { return is_direct() ? 0 : density_->n_sums() + n_params_; }
@@ -53,7 +55,8 @@ class SampleGradients {
         };
         if (is_direct()) {
             const auto [tile, points] = load(first, count, lanes);
-            objective_.gradient_rows(tile, points, weight, rest, norm_term, hessian_term, out);
+            const GradientRows<T> rows{out, workspace.from(first_spare_row()), n_params_};
+            objective_->gradient_rows(tile, points, weight, rest, norm_term, hessian_term, rows);
             return weighted_total(weight, norm_term, hessian_term, count);
         }
         // Tiles of one sample, each to the end.
@@ -65,7 +68,7 @@ class SampleGradients {
         for (index l = 0; l < count; ++l) {
             const auto [tile, points] = load(first + l, 1, pack_size<T>);
             for (index i = 0; i < density_->n_sums(); ++i) sums[i] = 0;
-            objective_(tile, points, weight, rest, norm_term, hessian_term, sums);
+            (*objective_)(tile, points, weight, rest, norm_term, hessian_term, sums);
             density_->gradient(sums, gradient);
             for (index i = 0; i < n_params_; ++i) out[i][l] = static_cast<T>(gradient[i]);
             total += weighted_total(weight, norm_term, hessian_term, 1);
@@ -74,11 +77,12 @@ class SampleGradients {
     }
 
   private:
-    bool is_direct() const noexcept { return density_->has_gradient_rows(); }
+    index first_spare_row() const noexcept { return loader_.rows() + 3 + objective_->gradient_workspace_rows(); }
+    bool is_direct() const noexcept { return objective_->has_gradient_rows(); }
 
     Owner<Density<T>> density_;
     Owner<Field<T>> field_;
-    Objective<T> objective_;
+    Owner<Objective<T>> objective_;
     TileLoader<T> loader_;
     index n_params_;
 };

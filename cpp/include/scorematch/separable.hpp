@@ -6,10 +6,10 @@
 //         template <class T>
 //         static TermValues<T> values(Pack<T> x, const T* theta);                // t, t′, t″ in x
 //         template <class T>
-//         static TermSlopes<T, n_params> slopes(Pack<T> x, const T* theta);      // ∂t′/∂θ, ∂t″/∂θ
+//         static TermSlopes<T, n_params> slopes(Pack<T> x, const T* theta);      // ∂t/∂θ, ∂t′/∂θ, ∂t″/∂θ
 //     };
 //
-// Then ψ_j = t′, ∇ψ = diag(t″), and the gradient of θ_j is Σ u_j ∂t′/∂θ + c_j ∂t″/∂θ.
+// Then ψ_j = t′, ∇ψ = diag(t″), and the gradient of θ_j is Σ u_j ∂t′/∂θ + c_j ∂t″/∂θ, that of log p̃ Σ ∂t/∂θ.
 #pragma once
 
 #include "scorematch/buffer.hpp"
@@ -27,7 +27,7 @@ struct TermValues {
 
 template <class T, int n_params>
 struct TermSlopes {
-    Pack<T> first[n_params], second[n_params];
+    Pack<T> value[n_params], first[n_params], second[n_params];
 };
 
 // Sums and gradient: parameter after parameter, each for all coordinates: (n_params, n_features).
@@ -51,19 +51,51 @@ class Separable : public Density<T> {
         });
     }
 
+    void log_density_and_score(const Tile<T>& tile, Rows<T> /*workspace*/, T* log_density_out,
+                               Rows<T> score) const noexcept override {
+        fill_row<T>(0, tile.lanes, log_density_out);
+        for_each_pack(tile, [&](index j, index l, Pack<T> x) {
+            const TermValues<T> term = Term::template values<T>(x, theta(j));
+            store<T>(log_density_out + l, load(log_density_out + l) + term.value);
+            store<T>(score[j] + l, term.first);
+        });
+    }
+
+    void log_density_backward(const Tile<T>& tile, Rows<T> /*workspace*/, const T* cotangent,
+                              double* sums) const noexcept override {
+        for (index j = 0; j < d_; ++j) {
+            Pack<T> total[Term::n_params]{};
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const TermSlopes<T, Term::n_params> slopes = Term::template slopes<T>(load(tile.x[j] + l), theta(j));
+                for (int k = 0; k < Term::n_params; ++k) total[k] += load(cotangent + l) * slopes.value[k];
+            }
+            add_totals(total, j, sums);
+        }
+    }
+
     void forward(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& out) const noexcept override {
+        if (out.asked == Curvature::none && !out.direction) {
+            for_each_pack(tile, [&](index j, index l, Pack<T> x) {
+                store<T>(out.score[j] + l, Term::template values<T>(x, theta(j)).first);
+            });
+            return;
+        }
         const bool trace = out.asked == Curvature::trace;
         if (trace) fill_row<T>(0, tile.lanes, out.curvature[0]);
         if (out.direction) fill_row<T>(0, tile.lanes, out.directional);
-        for_each_pack(tile, [&](index j, index l, Pack<T> x) {
-            const TermValues<T> term = Term::template values<T>(x, theta(j));
-            store<T>(out.score[j] + l, term.first);
-            if (trace) store<T>(out.curvature[0] + l, load(out.curvature[0] + l) + term.second);
-            else store<T>(out.curvature[j] + l, term.second);
-            if (!out.direction) return;
-            const Pack<T> v = load(out.direction[j] + l);
-            store<T>(out.directional + l, load(out.directional + l) + v * v * term.second);
-        });
+        for (index j = 0; j < d_; ++j) {
+            T* const curvature = out.asked == Curvature::none ? nullptr : out.curvature[trace ? 0 : j];
+            const T* const direction = out.direction ? out.direction[j] : nullptr;
+            for (index l = 0; l < tile.lanes; l += pack_size<T>) {
+                const TermValues<T> term = Term::template values<T>(load(tile.x[j] + l), theta(j));
+                store<T>(out.score[j] + l, term.first);
+                if (curvature != nullptr)
+                    store<T>(curvature + l, trace ? load(curvature + l) + term.second : term.second);
+                if (direction == nullptr) continue;
+                const Pack<T> v = load(direction + l);
+                store<T>(out.directional + l, load(out.directional + l) + v * v * term.second);
+            }
+        }
     }
 
     void backward(const Tile<T>& tile, Rows<T> /*workspace*/, const Derivatives<T>& results,
@@ -75,7 +107,7 @@ class Separable : public Density<T> {
                 const Share share = way(l);
                 for (int k = 0; k < Term::n_params; ++k) total[k] += share.of[k];
             }
-            for (int k = 0; k < Term::n_params; ++k) sums[k * d_ + j] += static_cast<double>(sum_lanes<T>(total[k]));
+            add_totals(total, j, sums);
         }
     }
 
@@ -106,14 +138,15 @@ class Separable : public Density<T> {
     struct WayBack {
         const T* x;
         const T* score;
-        const T* curvature;
-        const T* direction;  // null where there is none
+        const T* curvature;  // null where there is none
+        const T* direction;  // the same
         const T* directional;
         T theta[Term::n_params];
 
         [[gnu::always_inline]] Share operator()(index l) const noexcept {
             const TermSlopes<T, Term::n_params> slopes = Term::template slopes<T>(load(x + l), theta);
-            Pack<T> second = load(curvature + l);
+            Pack<T> second{};
+            if (curvature != nullptr) second = load(curvature + l);
             if (direction != nullptr) second += load(directional + l) * load(direction + l) * load(direction + l);
             Share share;
             for (int k = 0; k < Term::n_params; ++k)
@@ -125,7 +158,7 @@ class Separable : public Density<T> {
                      index j) const noexcept {
         WayBack way{tile.x[j],
                     cotangents.score[j],
-                    cotangents.curvature[results.asked == Curvature::trace ? 0 : j],
+                    curvature_row(results, cotangents, j),
                     results.direction ? results.direction[j] : nullptr,
                     cotangents.directional,
                     {}};
@@ -134,6 +167,10 @@ class Separable : public Density<T> {
     }
 
   private:
+    void add_totals(const Pack<T>* total, index j, double* sums) const noexcept {
+        for (int k = 0; k < Term::n_params; ++k) sums[k * d_ + j] += static_cast<double>(sum_lanes<T>(total[k]));
+    }
+
     const T* theta(index j) const noexcept { return theta_.data() + j * Term::n_params; }
 
     template <class Body>

@@ -128,4 +128,23 @@ inline void transpose_samples(const Samples<T>& samples, index first, index coun
     }
 }
 
+// The way back: the first `count` lanes of `n_features` rows become samples, `row_stride` apart.
+template <class T>
+inline void store_samples(Rows<const T> rows, index n_features, index count, T* samples, index row_stride) noexcept {
+    constexpr int width = static_cast<int>(pack_size<T>);
+    const index whole_lanes = count - count % width, whole_features = n_features - n_features % width;
+    for (index lane = 0; lane < whole_lanes; lane += width)
+        for (index feature = 0; feature < whole_features; feature += width) {
+            Pack<T> x[width];
+            SCOREMATCH_UNROLL
+            for (int i = 0; i < width; ++i) x[i] = load(rows[feature + i] + lane);
+            transpose_squares<0, width, T>(x);
+            SCOREMATCH_UNROLL
+            for (int i = 0; i < width; ++i) store<T>(samples + (lane + i) * row_stride + feature, x[i]);
+        }
+    for (index lane = 0; lane < count; ++lane)
+        for (index j = lane < whole_lanes ? whole_features : 0; j < n_features; ++j)
+            samples[lane * row_stride + j] = rows[j][lane];
+}
+
 SCOREMATCH_END_LEVEL

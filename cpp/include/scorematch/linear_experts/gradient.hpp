@@ -3,6 +3,7 @@
 #pragma once
 
 #include "scorematch/common.hpp"
+#include "scorematch/family.hpp"
 #include "scorematch/lanes.hpp"
 #include "scorematch/level.hpp"
 #include "scorematch/linear_experts/model.hpp"
@@ -21,19 +22,24 @@ class FinishedSums {
 
     // Those that belong to one component.
     struct Component {
-        double offset, coefficient, trace;
+        double offset, trace;
         const double *products, *by_gram, *diagonal;
 
         double outer(index j) const noexcept { return by_gram == nullptr ? products[j] : products[j] + by_gram[j]; }
         double curvature(index j) const noexcept { return trace + diagonal[j]; }
     };
     Component component(index k) const noexcept {
-        return {sums_.offsets[k],
-                sums_.coefficients[k],
-                sums_.curvature[k],
-                sums_.outer + k * d_,
-                by_gram_ ? by_gram_[k] : nullptr,
+        return {sums_.offsets[k], sums_.curvature[k], sums_.outer + k * d_, by_gram_ ? by_gram_[k] : nullptr,
                 sums_.diagonal + k * d_};
+    }
+    double coefficient(index k) const noexcept {
+        const Component component_k = component(k);
+        double total = sums_.coefficients[k];
+        for (index j = 0; j < d_; ++j) {  // what of r comes from κ
+            const double v = filters_[k * d_ + j];
+            total += v * v * component_k.curvature(j);
+        }
+        return total;
     }
     double score(index j) const noexcept {
         double total = sums_.score[j];
@@ -53,32 +59,51 @@ class FinishedSums {
 template <class T>
 class PackSums {
   public:
-    // κ with a stride of zero where all features share it; g′, g″, z∘g′ and h.
-    PackSums(Rows<const T> y, Rows<const T> delta, Rows<const T> kappa, Rows<const T> first, Rows<const T> second,
-             Rows<const T> along, Rows<const T> h, index n_features, index lane) noexcept
-        : y_(lanes_from(y, lane)), delta_(lanes_from(delta, lane)), kappa_(lanes_from(kappa, lane)),
-          first_(lanes_from(first, lane)), second_(lanes_from(second, lane)), along_(lanes_from(along, lane)),
-          h_(lanes_from(h, lane)), d_(n_features) {}
+    // What the way back leaves of each component: g′, g″, z∘g′ + r∘g″, h and, where there is a direction t, 2e s∘g″.
+    struct Found {
+        Rows<const T> first, second, along, h, across;
+    };
+    PackSums(Rows<const T> delta, const Derivatives<T>& results, const Cotangents<T>& cotangents, const Found& found,
+             index n_features, index lane) noexcept
+        : delta_(lanes_from(delta, lane)), y_(lanes_from(cotangents.score, lane)),
+          first_(lanes_from(found.first, lane)), second_(lanes_from(found.second, lane)),
+          along_(lanes_from(found.along, lane)), h_(lanes_from(found.h, lane)), across_(lanes_from(found.across, lane)),
+          direction_(lanes_from(results.direction, lane)), d_(n_features) {
+        if (results.asked != Curvature::none) kappa_ = lanes_from(cotangents.curvature, lane);
+        if (results.asked == Curvature::trace) kappa_.stride = 0;  // all features share it
+        if (direction_) directional_ = cotangents.directional + lane;
+    }
 
     struct Component {
-        Pack<T> offset, coefficient, first, second;
-        Rows<const T> y, delta, kappa;
+        Pack<T> offset, first, second, across;
+        Rows<const T> y, delta, kappa, direction;
 
-        Pack<T> outer(index j) const noexcept { return first * load(y[j]) + offset * load(delta[j]); }
-        Pack<T> curvature(index j) const noexcept { return second * load(kappa[j]); }
+        Pack<T> outer(index j) const noexcept {
+            const Pack<T> total = first * load(y[j]) + offset * load(delta[j]);
+            return direction ? total + across * load(direction[j]) : total;
+        }
+        Pack<T> curvature(index j) const noexcept { return kappa ? second * load(kappa[j]) : Pack<T>{}; }
     };
     Component component(index k) const noexcept {
-        return {load(h_[k]), load(along_[k]), load(first_[k]), load(second_[k]), y_, delta_, kappa_};
+        return {load(h_[k]), load(first_[k]), load(second_[k]), direction_ ? load(across_[k]) : Pack<T>{},
+                y_,          delta_,          kappa_,           direction_};
     }
+    Pack<T> coefficient(index k) const noexcept { return load(along_[k]); }
     Pack<T> score(index j) const noexcept { return load(y_[j]); }
     Pack<T> precision() const noexcept {
         Pack<T> total{};
-        for (index j = 0; j < d_; ++j) total -= load(y_[j]) * load(delta_[j]) + load(kappa_[j]);
+        for (index j = 0; j < d_; ++j) {
+            total -= load(y_[j]) * load(delta_[j]);
+            if (kappa_) total -= load(kappa_[j]);
+            if (direction_) total -= load(directional_) * load(direction_[j]) * load(direction_[j]);
+        }
         return total;
     }
 
   private:
-    Rows<const T> y_, delta_, kappa_, first_, second_, along_, h_;
+    Rows<const T> delta_, y_, first_, second_, along_, h_, across_;
+    Rows<const T> kappa_, direction_;  // null where there is none
+    const T* directional_ = nullptr;
     index d_;
 };
 
@@ -104,15 +129,7 @@ class ExpertGradient {
         }
     };
     Filter filter(index k) const noexcept { return {sums_.component(k), filters_ + k * d_, centre_, coefficients_[k]}; }
-    auto coefficient(index k) const noexcept {
-        const Component component = sums_.component(k);
-        auto total = component.coefficient;
-        for (index j = 0; j < d_; ++j) {
-            const Number v = filters_[k * d_ + j];
-            total += v * v * component.curvature(j);
-        }
-        return total;
-    }
+    auto coefficient(index k) const noexcept { return sums_.coefficient(k); }
     auto offset(index k) const noexcept { return coefficients_[k] * sums_.component(k).offset; }
     auto centre(index j) const noexcept { return precision_ * sums_.score(j); }
     auto precision() const noexcept { return sums_.precision(); }

@@ -13,14 +13,14 @@ struct ExpertSums {
     static constexpr int group = 8;
     static constexpr index padded(index n) noexcept { return (n + group - 1) / group * group; }
 
-    Number* outer;         // (m,d) Σ g′yᵀ + hδᵀ; by K Σ (h − p weight·g′)δᵀ
+    Number* outer;         // (m,d) Σ g′yᵀ + hδᵀ + 2e(g″∘s)tᵀ; by K Σ (h − p weight·g′)δᵀ
     Number* diagonal;      // (m,d) Σ g″κᵀ where κ has a row for each feature
     Number* curvature;     // (m,)  Σ κ·g″ where it has one
-    Number* coefficients;  // (m,)  Σ z∘g′
+    Number* coefficients;  // (m,)  Σ z∘g′ + e s∘s∘g″; of log p̃ Σ c G
     Number* offsets;       // (m,)  Σ h
     Number* first;         // (m,)  Σ weight·g′, by K
-    Number* score;         // (d,)  Σ y, by K −p Σ weight·δ
-    Number* precision;     // −Σ [yᵀδ + Σ_j κ_j]
+    Number* score;         // (d,)  Σ y, by K −p Σ weight·δ; of log p̃ Σ c δ
+    Number* precision;     // −Σ [yᵀδ + Σ_j κ_j + e‖t‖²]; of log p̃ −½ Σ c‖δ‖²
     Number* gram;          // (m,m) the upper triangle of S, by K
 
     static index size(index d, index m, bool by_gram) noexcept {

@@ -523,6 +523,7 @@ def test_wrong_values_of_model_options(run):
         (["fit", "x.csv", "--dataset", "iris", "--model", "gaussian"], "not both"),
         (["fit", "--dataset", "irises", "--model", "gaussian"], "invalid choice: 'irises'"),
         (["terms"], "MODEL.json"),
+        (["sample"], "MODEL.json"),
         (["info", "--wide"], "unknown option '--wide'"),
     ],
 )
@@ -730,6 +731,37 @@ def test_terms_refuses_what_does_not_fit(run, numbers):
     write("y.csv", "a,b,c\n1,2,3\n4,,6\n")
     assert "missing value in row 2" in run("terms", "model.json", "y.csv").error
     assert len(run("terms", "model.json", "y.csv", "--drop-missing").out.splitlines()) == 2
+
+
+def test_sample_draws_what_the_library_does(run, numbers):
+    write("x.csv", '"a,b",c,d\n' + lines_of(numbers))
+    run("fit", "x.csv", "--output", "model.json", *GAUSSIAN)
+    model = scorematch.load_model("model.json")
+    result = run("sample", "model.json", "--n-samples", "50", "--random-state", "3")
+    assert result.err == ""
+    rows = list(csv.reader(io.StringIO(result.out)))
+    assert rows[0] == ["a,b", "c", "d"]
+    np.testing.assert_array_equal(np.array(rows[1:], dtype=float), model.sample(50, 3))
+    options = ("--n-samples", "40", "--method", "hmc", "--n-chains", "10", "--n-warmup", "100", "--thin", "2")
+    result = run("sample", "model.json", *options, "--output", "draws.csv")
+    assert result == (0, "", "")
+    draws = np.loadtxt("draws.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(draws, model.sample(40, 0, "hmc", n_chains=10, n_warmup=100, thin=2))
+    assert "method='exact' has none" in run("sample", "model.json", "--method", "exact", "--thin", "2").error
+    assert "n_samples must be an integer" in run("sample", "model.json", "--n-samples", "0").error
+    assert "invalid choice: 'best'" in run("sample", "model.json", "--method", "best").error
+    assert "cannot read" in run("sample", "nowhere.json").error
+
+
+def test_sample_is_on_the_scale_of_the_data(run):
+    from sklearn.datasets import load_iris
+
+    run("fit", "--dataset", "iris", "--standardize", "--output", "model.json", *GAUSSIAN)
+    result = run("sample", "model.json", "--n-samples", "4000")
+    rows = np.loadtxt(io.StringIO(result.out), delimiter=",", skiprows=1)
+    X = load_iris().data
+    np.testing.assert_allclose(rows.mean(axis=0), X.mean(axis=0), atol=0.1)
+    np.testing.assert_allclose(np.cov(rows.T), np.cov(X.T), atol=0.25)
 
 
 def test_models_without_names_take_columns_in_order(run, numbers):

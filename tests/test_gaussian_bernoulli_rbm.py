@@ -204,7 +204,7 @@ PARAMS = {"components": W, "intercept_hidden": C, "intercept_visible": B}
         (
             lambda: GaussianBernoulliRBM.from_params(
                 components=np.ones((17, 2)), intercept_hidden=np.zeros(17), intercept_visible=B, noise_variance=1.0
-            ).sample(2),
+            ).sample(2, method="exact"),
             "2\\^17",
         ),
     ],

@@ -565,8 +565,8 @@ def test_draws_have_the_parameters(powers):
     np.testing.assert_allclose(model.interaction_, K, atol=0.25)
     np.testing.assert_allclose(model.linear_, eta, atol=0.25)
     parts = PairwiseInteraction.from_params(interaction=np.eye(3), a=0, b=0, domain=Simplex())
-    with pytest.raises(ValueError, match="no sampler"):
-        parts.sample()
+    with pytest.raises(ValueError, match="no Gibbs sampler on Simplex"):
+        parts.sample(method="gibbs")
 
 
 def test_parameters():

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import kstest, norm, truncnorm, uniform
-from scipy.stats import t as student_t
-from scorematch import _core
+from scipy.stats import kstest, norm, truncnorm
+from scorematch import Gaussian, _core
 from scorematch._copositive import grows_without_end, is_copositive
 from scorematch._gibbs import Chains, Pairwise, Region
-from scorematch._truncated_sampling import draw_truncated_gaussian, sample_on_domain
 from scorematch.datasets import make_chain_graph, sample_pairwise, sample_truncated_gaussian
 from scorematch.domains import (
     Ball,
@@ -354,21 +352,6 @@ def test_many_constraints():
     same_moments(draws, ordered)
 
 
-def test_draws_of_other_densities_on_a_domain():
-    """Rejection where it keeps enough, slices else: both are right."""
-    rng = np.random.RandomState(0)
-    draw = lambda n: rng.standard_t(5, size=(n, 2))  # noqa: E731
-    density = lambda X: -3 * np.log1p(X**2 / 5).sum(axis=1)  # noqa: E731
-    for low in (0.5, 6.0):
-        domain = Box([low, -1.0], [low + 2, 2.0])
-        X = sample_on_domain(draw, density, domain, 10_000, rng)
-        assert domain.contains(X).all()
-        for column, ends in ((0, [low, low + 2]), (1, [-1, 2])):
-            below, above = student_t(5).cdf(ends)
-            cdf = uniform(below, above - below).cdf(student_t(5).cdf(X[:, column]))
-            assert kstest(cdf, "uniform").pvalue > 1e-4
-
-
 @pytest.mark.parametrize(("a", "b", "eta"), [(1, 1, [-60.0, 3.0]), (0.5, 0.5, [-60.0, 3.0]), (0.5, 0, [0.1, 9.0])])
 def test_independent_coordinates_need_no_burn_in(a, b, eta):
     """Rows of one sweep are independent and exact, however far they are from where it starts."""
@@ -383,8 +366,8 @@ def test_independent_coordinates_need_no_burn_in(a, b, eta):
 
 
 def test_what_the_gaussian_family_calls():
-    linear = PRECISION @ MEAN
-    X = draw_truncated_gaussian(PRECISION, linear, NonNegative(), 30_000, np.random.RandomState(0))
+    model = Gaussian.from_params(mean=MEAN, precision=PRECISION, domain=NonNegative())
+    X = model.sample(30_000, random_state=0, method="gibbs", n_warmup=60)
     Y = sample_truncated_gaussian(MEAN, PRECISION, n_samples=30_000, random_state=1, method="gibbs", burn_in=60)
     same_moments(X, Y)
 

@@ -50,6 +50,7 @@ _EXPORTS = {
     "PairwiseInteractionCV": "_interaction_selection",
     "PairwiseInteractionIC": "_interaction_selection",
     "StabilitySelection": "_interaction_stability",
+    "check_objective": "diagnostics",
     "compare": "_model_choice",
     "interaction_path": "_interaction_path",
     "kernel_stein_test": "diagnostics",
@@ -59,12 +60,12 @@ _EXPORTS = {
     "stability_selection": "_interaction_stability",
     "stein_check": "diagnostics",
 }
-_SUBMODULES = ("datasets", "diagnostics", "domains", "metrics", "weights", "papers", "plotting")
+_SUBMODULES = ("datasets", "diagnostics", "domains", "metrics", "weights", "papers", "plotting", "samplers")
 
 __all__ = ["__version__", *sorted(_EXPORTS), *_SUBMODULES]
 
 if _TYPE_CHECKING:
-    from scorematch import datasets, diagnostics, domains, metrics, papers, plotting, weights
+    from scorematch import datasets, diagnostics, domains, metrics, papers, plotting, samplers, weights
     from scorematch._config import show_config
     from scorematch._exponential_family import ExponentialFamily
     from scorematch._gaussian import Gaussian
@@ -86,7 +87,7 @@ if _TYPE_CHECKING:
     from scorematch._product_of_student_t import ProductOfStudentT
     from scorematch._student_t import StudentT
     from scorematch._von_mises_fisher import VonMisesFisher
-    from scorematch.diagnostics import kernel_stein_test, stein_check
+    from scorematch.diagnostics import check_objective, kernel_stein_test, stein_check
     from scorematch.domains import (
         Ball,
         Box,

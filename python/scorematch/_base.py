@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_random_state
 
 from scorematch import _core
 from scorematch._field import (
@@ -22,8 +23,17 @@ from scorematch._field import (
     has_boundary,
     settled_weight,
 )
+from scorematch._objectives import check_resolution, default_step, is_exact, objective_of
+from scorematch._sampling import ChainOptions, Draw, NoSamplerError, draw
 from scorematch._threads import effective_threads
-from scorematch._validation import Floats, check_sample_weight, check_samples, check_theta, raw_sample_weight
+from scorematch._validation import (
+    Floats,
+    check_count,
+    check_sample_weight,
+    check_samples,
+    check_theta,
+    raw_sample_weight,
+)
 from scorematch._windham import central_rows
 from scorematch.domains import Sphere
 
@@ -62,9 +72,14 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     # Of a fit by Windham's weights: the final ones, of mean 1, and how often they were made anew (see _windham.py).
     robust_weights_: NDArray[np.float64]
     n_reweightings_: int
+    # Of an objective that is not exact: what its random vectors come from, and the step of its differences.
+    noise_seed_: int
+    difference_step_: float
 
     # What the norm term of the objective is multiplied by: more than 1 while a density to that power is fitted.
     _power: float = 1.0
+    # Whether a fit keeps the random vectors and the step of the one before: those of resamples do.
+    _keeps_objective: bool = False
 
     # -- what a family provides ----------------------------------------------------------------------------------
 
@@ -111,6 +126,30 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         field = _core.Field.sphere() if self._on_sphere else _core.Field.euclidean()
         found = _core.evaluate(self._compiled(), theta, X, field, ["log_density"], self._threads(), self._origin())
         return found["log_density"].astype(np.float64, copy=False)
+
+    def _check_density(self) -> None:
+        """An error where exp of the log density is known to have no finite integral: there is nothing to draw from."""
+
+    def _sampler(self, random: np.random.RandomState) -> Draw:
+        """What gives n exact draws, before any truncation; `NoSamplerError` where these parameters have no such."""
+        raise NoSamplerError(f"{type(self).__name__} has no exact sampler")
+
+    def _truncated_sampler(self, random: np.random.RandomState) -> Draw | None:
+        """What gives n exact draws on the domain and rejects none; None where there is no such."""
+        return None
+
+    def _gibbs_draws(self, n_samples: int, random: np.random.RandomState, options: ChainOptions) -> NDArray[np.float64]:
+        """Draws by Gibbs sampling; `NoSamplerError` where there is no such."""
+        where = "" if self._domain() is None else f" on {self._domain()!r}"
+        raise NoSamplerError(f"{type(self).__name__} has no Gibbs sampler{where}")
+
+    def _score_in_python(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """ψ at points of the domain, of a family that is not compiled; not finite where it overflows."""
+        raise NotImplementedError
+
+    def _log_density_in_python(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log p̃ there."""
+        raise NotImplementedError
 
     @property
     def _counted(self) -> str:
@@ -190,6 +229,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         fixed = {"n_jobs": 1, "verbose": 0, "random_state": seed}
         if hasattr(self, "weight_"):
             fixed["weight"] = self.weight_
+        model._keeps_objective = True
         for name in fixed.keys() & set(self._get_param_names()):
             setattr(model, name, fixed[name])
         return model
@@ -287,7 +327,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         return self._evaluate(X, "hessian_trace")["hessian_trace"]
 
     def score_matching_terms(self, X: ArrayLike) -> tuple[Floats, Floats]:
-        """The two terms of the objective, a row at a time.
+        """The two terms of the exact objective, a row at a time, whatever `objective` the model is fitted by.
 
         On all of space they are half the squared norm of the score function and the Hessian trace; on other domains
         the weighted ones that take their place, the derivative of the weight with the second.
@@ -324,7 +364,8 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Minus the mean Hyvärinen score, so that higher is better, as scikit-learn's model selection expects.
 
-        Not to be confused with :meth:`score_function`. It depends on the scale of the data: compare only models of
+        Not to be confused with :meth:`score_function`. It is that of the exact objective, whatever `objective` the
+        model is fitted by. It depends on the scale of the data: compare only models of
         the same data on the same scale, domain and weight.
 
         Parameters
@@ -363,7 +404,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
     def loss_and_grad(
         self, theta: ArrayLike, X: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, NDArray[np.float64]]:
-        """The objective J(θ) at any θ, and its gradient.
+        """The objective J(θ) at any θ, and its gradient: the one that the option `objective` names.
 
         Parameters
         ----------
@@ -377,7 +418,7 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         Returns
         -------
         loss : float
-            The weighted mean of the Hyvärinen score at `theta`.
+            The weighted mean over the rows of the objective at `theta`: of the Hyvärinen score where it is exact.
         gradient : ndarray of shape (n_params,)
             Its derivatives with respect to `theta`.
         """
@@ -385,6 +426,60 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         X = self._check_samples(X)
         vector = check_theta(theta, len(self.theta_))
         return self._loss(X, check_sample_weight(sample_weight, len(X)))(vector)
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: Any = None,
+        method: Literal["auto", "exact", "gibbs", "langevin", "mala", "hmc"] = "auto",
+        *,
+        n_chains: int | None = None,
+        n_warmup: int | None = None,
+        thin: int | None = None,
+        step_size: float | None = None,
+    ) -> NDArray[np.float64]:
+        """Draw from the fitted distribution.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            How many rows.
+        random_state : int, RandomState or None
+            Seed or generator.
+        method : {"auto", "exact", "gibbs", "langevin", "mala", "hmc"}, default="auto"
+            "exact" gives independent draws by the family's exact sampler, by rejection on a domain with a boundary.
+            "auto" does so where there is one and rejection keeps one draw in 500. Else it takes the family's Gibbs
+            sampler, if it has one; else slice sampling, on domains that may have several parts, ``Intervals``,
+            ``Inequalities`` and those of your own; and else "hmc". "langevin", "mala" and "hmc" are those of
+            :mod:`scorematch.samplers`; "langevin" is biased by its step. On ``Simplex()`` "mala" and "hmc" move in the
+            logarithms of the ratios of its parts.
+        n_chains : int, optional
+            Markov chains to take the rows from in turn. Where None, 32 to 256, and one for each row by the Gibbs
+            samplers of :mod:`scorematch.datasets`. Rows of different chains are independent of each other.
+        n_warmup : int, optional
+            Iterations before the first row of a chain; where None, 200 of slice sampling, 500 of "gibbs", 1000 of
+            "hmc", 2000 of "mala" and "langevin".
+        thin : int, optional
+            Iterations from one row of a chain to its next; where None, 20, 10, 20 and 100.
+        step_size : float, optional
+            Of "langevin", "mala" and "hmc"; found where None, as these say.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The draws. By "exact" they are independent; by chains they follow the distribution as far as the chains have
+            forgotten where they began. For diagnostics of that, call the functions of :mod:`scorematch.samplers`.
+
+        Raises
+        ------
+        ValueError
+            Where the density is known to have no finite integral, where the model has no sampler of the kind that was
+            asked for, and where rejection, asked for by "exact", keeps fewer than one draw in 100 000.
+        """
+        self._check_is_fitted()
+        options = ChainOptions(n_chains, n_warmup, thin, step_size)
+        random = check_random_state(random_state)
+        return draw(self, check_count("n_samples", n_samples), random, method, options)
 
     # -- machinery -----------------------------------------------------------------------------------------------
 
@@ -424,12 +519,13 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
         return _core.Family(self._family, self._variant(), self.n_features_in_, self._size(), self._constants())
 
     def _check_domain(self) -> None:
-        """Raise an error where domain and weight are none, do not go together, or not with this family."""
+        """Raise an error where domain, weight and objective are none, or do not go together or with this family."""
         domain = self._domain()
         check_domain(domain, self._weight())
         if isinstance(domain, Sphere) != self._on_sphere:
             where = "it lives on the sphere" if self._on_sphere else "VonMisesFisher lives on it"
             raise ValueError(f"{type(self).__name__} has no domain {domain!r}; {where}")
+        objective_of(self)
 
     @property
     def _has_boundary(self) -> bool:
@@ -453,8 +549,52 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
 
     def _field(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> _core.Field:
         """Domain and weight at samples, as the objective sees them."""
+        field = self._exact_field(X, sample_weight)
+        return field if self._is_exact else self._objective_field(field, X, sample_weight)
+
+    def _exact_field(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> _core.Field:
+        """The same for the objective with the exact Hessian trace."""
         field = self._unraised_field(X, sample_weight)
         return field if self._power == 1 else field.raised(self._power)
+
+    @property
+    def _is_exact(self) -> bool:
+        return is_exact(self)
+
+    def _objective_field(
+        self,
+        field: _core.Field,
+        X: Floats,
+        sample_weight: NDArray[np.float64] | None = None,
+        step: float | None = None,
+    ) -> _core.Field:
+        """The field with an objective that is not exact; `step` in place of the one that the data have settled."""
+        objective = objective_of(self)
+        self._settle_rest_of_objective(X, sample_weight)
+        if step is None or objective.difference_step is not None:
+            step = getattr(self, "difference_step_", 1.0)
+        return objective.field(field, self.noise_seed_, step)
+
+    def _settle_objective(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> None:
+        """Choose the random vectors and the step of the objective, for this fit and all that is asked of it."""
+        if not self._keeps_objective:
+            for name in ("noise_seed_", "difference_step_"):
+                self.__dict__.pop(name, None)
+        if self._is_exact:
+            return
+        self._settle_rest_of_objective(X, sample_weight)
+        if not (self._keeps_objective or getattr(self, "whiten", False)):
+            step = getattr(self, "difference_step_", 1.0)
+            check_resolution(objective_of(self), X, sample_weight, step, self._threads())
+
+    def _settle_rest_of_objective(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> None:
+        """Choose what is not chosen yet: a model from parameters does so at its first use."""
+        objective = objective_of(self)
+        if not hasattr(self, "noise_seed_"):
+            self.noise_seed_ = int(check_random_state(getattr(self, "random_state", None)).randint(2**31 - 1))
+        if objective.name == "finite_difference" and not hasattr(self, "difference_step_"):
+            given = objective.difference_step
+            self.difference_step_ = default_step(X, sample_weight, self._threads()) if given is None else given
 
     def _unraised_field(self, X: Floats, sample_weight: NDArray[np.float64] | None = None) -> _core.Field:
         """Domain and weight at samples, of which moments are taken: those know no power."""
@@ -503,5 +643,11 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
 
     def _loss(self, X: Floats, sample_weight: NDArray[np.float64] | None) -> Loss:
         """The objective on fixed data, compiled: what the optimisers call."""
+        return self._loss_about(self._origin(), X, sample_weight)
+
+    def _loss_about(
+        self, origin: NDArray[np.float64] | None, X: Floats, sample_weight: NDArray[np.float64] | None
+    ) -> Loss:
+        """The same with the compiled family seeing X − origin."""
         field = self._field(X, sample_weight)
-        return _core.Loss(self._compiled(), X, sample_weight, field, self._threads(), self._origin())
+        return _core.Loss(self._compiled(), X, sample_weight, field, self._threads(), origin)

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from scorematch._estimating import EXACT
 from scorematch._field import blocks_of_field
+from scorematch._gradient_form import FormMinimum, dense_form
+from scorematch._objectives import check_fits_in_blocks, objective_of, rows_from
 from scorematch._quadratic import QuadraticForm
 from scorematch._uncertainty import InferentialEstimator
 from scorematch._validation import Floats, check_not_tiny, check_sample_weight, raw_sample_weight
@@ -78,8 +80,21 @@ class ClosedFormEstimator(InferentialEstimator):
         return None
 
     @abstractmethod
+    def _exact_form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        """Γ and g of the exact objective."""
+
+    @abstractmethod
+    def _estimate_by_objective(self, X: Floats, sample_weight: Doubles | None) -> None:
+        """The same as `_estimate` for an objective that is not exact, whose quadratic form is not one of sums."""
+
     def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
-        """Γ and g."""
+        """Γ and g of the objective."""
+        exact = self._exact_form(X, sample_weight)
+        return exact if self._is_exact else dense_form(objective_of(self), exact, self._loss(X, sample_weight))
+
+    def _set_minimum(self, found: FormMinimum) -> None:
+        """Note how good the minimum of a form is that an objective which is not exact has led to."""
+        self.objective_, self.converged_, self.n_iter_ = found.value, found.converged, found.n_iter
 
     def _check_options(self) -> None:
         """Raise an error where an option of the constructor is wrong."""
@@ -140,8 +155,9 @@ class ClosedFormEstimator(InferentialEstimator):
         ------
         ValueError
             Also where the model is from a file, from parameters or from a robust fit: it does not hold the sums of its
-            data; and with `robust`, which needs all rows at once.
+            data; and with `robust` or an `objective` that is not exact, which need all rows at once.
         """
+        check_fits_in_blocks(self)
         if exponent_of(self) > 0:
             raise ValueError(
                 f"partial_fit does not go with robust={self.robust:g}: the weights of earlier rows depend on later "
@@ -157,7 +173,9 @@ class ClosedFormEstimator(InferentialEstimator):
         return self
 
     def quadratic_form(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> QuadraticForm:
-        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta`.
+        r"""Γ and g of the objective :math:`J(\theta) = \tfrac12\theta^\top\Gamma\theta - g^\top\theta` (+ a constant).
+
+        It is the objective that the option `objective` names, with its random vectors.
 
         Parameters
         ----------
@@ -179,13 +197,17 @@ class ClosedFormEstimator(InferentialEstimator):
             return self._form(X, check_sample_weight(sample_weight, len(X)))
 
     def _objective_hessian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
-        return self._form(X, sample_weight).gamma, EXACT
+        return self._form(X, sample_weight).gamma, self._form_accuracy(X)
+
+    def _form_accuracy(self, X: Floats) -> float:
+        """The relative error of Γ: that of gradients, in the float type of X, where it is not one of moments."""
+        return EXACT if self._is_exact else 16 * float(np.finfo(X.dtype).eps)
 
     def _training_rows(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Floats, Doubles | None]:
         return self._training_samples(X, sample_weight, reset=False)
 
     def _estimates_from_sums(self) -> bool:
-        return exponent_of(self) == 0
+        return self._is_exact and exponent_of(self) == 0
 
     def _estimate_from(self, sums: Any) -> None:
         """Set all that a fit gives."""
@@ -197,7 +219,8 @@ class ClosedFormEstimator(InferentialEstimator):
         sums = None
         for block in blocks_of_field(self._domain(), self._settled_weight(X, sample_weight), len(X)):
             weight = None if sample_weight is None else sample_weight[block]
-            more = self._sums(X[block], weight, earlier if sums is None else sums)
+            with rows_from(block.start):
+                more = self._sums(X[block], weight, earlier if sums is None else sums)
             sums = more if sums is None else sums + more
         return sums
 
@@ -219,11 +242,18 @@ class ClosedFormEstimator(InferentialEstimator):
         weight = check_sample_weight(raw_weight, len(X))
         if earlier is None:
             self._settle_weight(X, weight)
+            self._settle_objective(X, weight)
         if len(X) + (0 if earlier is None else earlier.n_samples) < 2:
             raise ValueError(f"{name} needs at least 2 samples; got n_samples = 1")
         forget(self)
         if exponent_of(self) > 0:
             self._fit_robustly(X, weight)
+            self._training = X, weight
+            return
+        if not self._is_exact:
+            self.converged_, self.n_iter_ = True, 1
+            self._estimate_by_objective(X, weight)
+            self._check_objective()
             self._training = X, weight
             return
         sums = self._sums_in_blocks(X, weight, earlier)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from scorematch._differences import jacobian
 from scorematch._field import blocks_of_field
+from scorematch._objectives import rows_from
 from scorematch._sandwich import Bread, Sandwich
 from scorematch._validation import Floats
 
@@ -134,7 +135,8 @@ def sum_products(model: InferentialEstimator, X: Floats, sample_weight: Doubles 
     domain, weight = model._domain(), model._settled_weight(X, sample_weight)
     found = None
     for block in blocks_of_field(domain, weight, len(X)):
-        more = model._gradient_products(X[block], None if sample_weight is None else sample_weight[block])
+        with rows_from(block.start):
+            more = model._gradient_products(X[block], None if sample_weight is None else sample_weight[block])
         found = more if found is None else found + more
     assert found is not None
     return found
@@ -147,12 +149,10 @@ def about_mean(found: Products, doubly: Doubles, weight: Doubles) -> Products:
     return found._replace(squares=found.squares - cross - cross.T + np.sum(weight**2) * np.outer(mean, mean))
 
 
-def products_of_rows(losses: Doubles, rows: Doubles, sample_weight: Doubles | None) -> Products:
-    """The same sums from the rows themselves."""
-    if sample_weight is None:
-        return Products(float(losses.sum()), rows.sum(axis=0), rows.T @ rows)
-    weighted = rows * sample_weight[:, None]
-    return Products(float(losses @ sample_weight), weighted.sum(axis=0), weighted.T @ weighted)
+def products_of_rows(loss: float, rows: Doubles, sample_weight: Doubles | None) -> Products:
+    """The same sums from the rows themselves, and Σ w ρ."""
+    weighted = rows if sample_weight is None else rows * sample_weight[:, None]
+    return Products(loss, weighted.sum(axis=0), weighted.T @ weighted)
 
 
 def blocks_of_rows(n_samples: int, n_unknowns: int) -> Iterator[slice]:
@@ -181,7 +181,8 @@ def hessian_by_differences(
         weight = None if sample_weight is None else sample_weight[first : first + size]
         share = (float(len(block)) if weight is None else float(weight.sum())) / total
         if share > 0:
-            loss = loss_on(block, weight)
+            with rows_from(first):
+                loss = loss_on(block, weight)
             hessian += share * jacobian(lambda at, loss=loss: loss(at)[1], point, scales)[0]  # type: ignore[misc]
     return (hessian + hessian.T) / 2
 

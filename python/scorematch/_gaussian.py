@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -11,10 +11,14 @@ from scipy.linalg import cho_solve, cholesky, eigh, solve_triangular
 
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
+from scorematch._gibbs import Pairwise
+from scorematch._gradient_form import FormMinimum, minimum
 from scorematch._moments import Moments, WeightedMoments
+from scorematch._objectives import ObjectiveName, ProjectionName, objective_of
 from scorematch._pairwise_form import symmetric_index
-from scorematch._quadratic import BlockForm, QuadraticForm, SingularError, inverses, minima_from
-from scorematch._sampling import ExactSampler, truncated_normal
+from scorematch._quadratic import MOST_DENSE_PARAMS, BlockForm, QuadraticForm, SingularError, inverses, minima_from
+from scorematch._sampling import ChainOptions, Draw, NoSamplerError
+from scorematch._truncated_sampling import gibbs_draws, independent_sampler
 from scorematch._validation import (
     Floats,
     check_parameter,
@@ -23,7 +27,7 @@ from scorematch._validation import (
     raw_sample_weight,
 )
 from scorematch._warnings import warn
-from scorematch.domains import Domain, NonNegative
+from scorematch.domains import Domain
 from scorematch.weights import Weight
 
 Doubles = NDArray[np.float64]
@@ -32,7 +36,7 @@ COVARIANCE_TYPES = ("full", "diag", "spherical")
 FEW_NUMBERS = 20_000
 
 
-class Gaussian(ExactSampler, ClosedFormEstimator):
+class Gaussian(ClosedFormEstimator):
     r"""Gaussian distribution, fitted in closed form.
 
     .. math:: \log p(x) = -\tfrac12 x^\top P x + \eta^\top x + \text{const}, \qquad \eta = P\mu
@@ -56,6 +60,17 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
+    random_state : int, RandomState or None
+        Seed of the random vectors of an `objective` that is not exact.
 
     Attributes
     ----------
@@ -79,6 +94,8 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         The weight that was used, with its caps in numbers.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -86,11 +103,12 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     -----
     Where the data span fewer dimensions than there are columns, as with fewer rows than columns or a constant column,
     the precision on all of space does not exist. On all of space the estimate is then the precision on the span of
-    the data (the pseudo-inverse of the covariance), with a warning; on a domain with a boundary it is an error.
+    the data (the pseudo-inverse of the covariance), with a warning; so it is with ``objective="sliced"`` and variance
+    reduction. On a domain with a boundary and with other objectives it is an error.
 
-    On a domain with a boundary :meth:`sample` draws by rejection, but for "diag" and "spherical" on ``NonNegative()``:
-    there it draws one coordinate at a time, which rejects nothing. Where almost all would be rejected,
-    :func:`scorematch.datasets.sample_truncated_gaussian` goes on by Gibbs sampling.
+    On a domain with a boundary :meth:`sample` draws by rejection; where the precision is diagonal and the domain a
+    product of intervals, one coordinate at a time, which rejects nothing. Where almost all would be rejected, it goes
+    on by Gibbs sampling, as :func:`scorematch.datasets.sample_truncated_gaussian` describes.
 
     With `robust` = c > 0, rows are weighted by the fitted density to the power c, and the density to the power 1 + c is
     fitted to them, which is what data of the model follow when they are weighted so; that again and again until
@@ -103,9 +121,50 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
     iterations of all refits. :meth:`score` and the other methods are those of the density itself. Standard errors count
     in that the weights depend on the estimate.
 
+    With an `objective` that is not "exact", each row has m = `n_projections` random vectors v (z where they are noise),
+    and what is minimised is the mean over rows and vectors of
+
+    ===================  ==============================================================================================
+    "sliced"             :math:`\tfrac12\|\psi\|^2 + v^\top\nabla\psi\,v`; without variance reduction
+                         :math:`\tfrac12(v^\top\psi)^2 + v^\top\nabla\psi\,v`
+    "denoising"          :math:`\tfrac12\|\psi(\tilde x)\|^2 + (\psi(\tilde x) - \psi(x))^\top z/\sigma` at
+                         :math:`\tilde x = x + \sigma z`; without variance reduction
+                         :math:`\tfrac12\|\psi(\tilde x) + z/\sigma\|^2`
+    "finite_difference"  :math:`\tfrac12\big(\tfrac{\ell_+ - \ell_-}{2\varepsilon}\big)^2 +
+                         \tfrac{\ell_+ + \ell_- - 2\ell_0}{\varepsilon^2}` with
+                         :math:`\ell_\pm = \log p(x \pm \varepsilon v)`
+    ===================  ==============================================================================================
+
+    The mean of "sliced" over v is the exact objective, with :math:`\mathrm{E}[vv^\top] = I` for each `projection`:
+    entries ±1, standard normal ones, or uniform on the sphere of radius :math:`\sqrt d`. On a domain with a weight,
+    with :math:`A = SS^\top` and b as in the exact objective, ½‖ψ‖² becomes ½ψᵀAψ, v becomes Sv, and bᵀψ is added.
+    "denoising" takes normal z, and fits the density of the data plus noise, covariance Σ + σ²I for a Gaussian; both of
+    its forms have the same minimum on average, but for σ → 0 the variance of the second grows as 1/σ² and that of the
+    first does not. Of several σ in `noise_scale` it is the mean, weighted by σ². "finite_difference" tends to "sliced"
+    without variance reduction for ε → 0, and is that for any ε where log p is quadratic. These two need all of space,
+    and columns of about the same scale: σ and ε are those of every column, and it is an error where rounding takes more
+    than a hundredth of what they do in the widest.
+
+    The vectors are a function of ``noise_seed_`` and of the row's number alone: the objective is the same function of θ
+    at every step of an optimiser, for all threads and minibatches, and standard errors count the vectors as part of the
+    rows. So does the bootstrap. ``noise_seed_`` is drawn from `random_state` by ``fit``, or when a model from
+    parameters is first used. :meth:`loss_and_grad`, :meth:`loss_gradients`, ``objective_`` and :meth:`quadratic_form`
+    are those of the objective that was chosen; :meth:`score_matching_terms`, :meth:`hyvarinen_score` and :meth:`score`
+    are exact. Families whose objective has no lower bound collapse the more easily the more noise it has: with few rows
+    use more `n_projections`. A fit to whitened or scaled data takes vectors, noise and steps in units of those, and
+    what is asked of the model afterwards in units of the data. The exact objective has no such noise, and in most
+    families takes less time too, but not for mixtures of many columns: of thirty, "sliced" with one vector took 0.3
+    times as long.
+
     References
     ----------
     Hyvärinen (2005), "Estimation of non-normalized statistical models by score matching", JMLR 6, section 3.1.
+    Song, Garg, Shi and Ermon (2019), "Sliced score matching", UAI, equations 7 and 8.
+    Vincent (2011), "A connection between score matching and denoising autoencoders", Neural Computation 23, equation 9;
+    Song and Ermon (2019), "Generative modeling by estimating gradients of the data distribution", NeurIPS, equation 6:
+    several levels of noise.
+    Pang, Xu, Li, Song, Ermon and Zhu (2020), "Efficient learning of generative models via finite-difference score
+    matching", NeurIPS, section 3.
     Windham (1995), "Robustifying model fitting", JRSS B 57; Scealy, Hingee, Kent and Wood (2024), "Robust score
     matching for compositional data", Statistics and Computing 34: robust fits.
     Yu, Drton and Shojaie (2019), "Generalized score matching for non-negative data", JMLR 20, section 3.
@@ -138,26 +197,46 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         weight: Weight | None = None,
         robust: float = 0.0,
         n_jobs: int | None = None,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
+        random_state: Any = None,
     ) -> None:
         self.covariance_type = covariance_type
         self.domain = domain
         self.weight = weight
         self.robust = robust
         self.n_jobs = n_jobs
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
+        self.random_state = random_state
 
-    def _draw(self, n_samples: int, random: np.random.RandomState) -> Doubles:
-        if not isinstance(self.domain, NonNegative) or self.covariance_type == "full":
-            return super()._draw(n_samples, random)
-        variances = np.diagonal(self.covariance_)
-        if not (variances > 0).all():
-            raise ValueError("the precision is not positive definite, and there is no exact sampler for it")
-        return truncated_normal(self.mean_, np.sqrt(variances), n_samples, random)
+    def _check_density(self) -> None:
+        if not self._has_boundary and _scaled_cholesky(self.precision_, float(np.finfo(float).eps)) is None:
+            raise ValueError("the precision is not positive definite: there is no distribution to draw from")
+
+    def _truncated_sampler(self, random: np.random.RandomState) -> Draw | None:
+        return independent_sampler(self._as_pairwise(), "precision", self.domain, random, self.n_jobs)
+
+    def _gibbs_draws(self, n_samples: int, random: np.random.RandomState, options: ChainOptions) -> Doubles:
+        return gibbs_draws(self._as_pairwise(), "precision", self.domain, n_samples, random, options, self.n_jobs)
+
+    def _as_pairwise(self) -> Pairwise:
+        precision, linear = self._unpack(self.theta_)
+        return Pairwise(precision, linear, 1.0, 1.0)
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         # P = S⁻¹LLᵀS⁻¹ with S a diagonal: columns may differ in scale by many powers of ten.
         scaled = _scaled_cholesky(self.precision_, float(np.finfo(float).eps))
         if scaled is None:
-            raise ValueError("the precision is not positive definite: there is no distribution to draw from")
+            raise NoSamplerError("the precision is not positive definite: the exact sampler has nothing to draw from")
         scale, factor = scaled
 
         def draw(n: int) -> Doubles:
@@ -244,7 +323,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
             return super()._sums_of_blocks(X, sample_weight, ends, like)
         return Moments.of_blocks(X, sample_weight, ends, like=like, n_threads=self._threads())
 
-    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+    def _exact_form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
         return self._blocks(self._moments_of(X, sample_weight, np.zeros(X.shape[1]))).assembled()
 
     def _moments_of(self, X: Floats, weight: Doubles | None, shift: Doubles | None) -> Moments | WeightedMoments:
@@ -256,7 +335,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         return Moments.of(X, weight, diagonal=diagonal, n_threads=self._threads(), shift=shift)
 
     def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
-        if self._has_boundary or X.size < FEW_NUMBERS:
+        if self._has_boundary or X.size < FEW_NUMBERS or not self._is_exact:
             return super()._loss(X, sample_weight)
         # On all of space moments tell everything, at a quarter of the products of scores and their way back.
         moments = self._moments_of(X, sample_weight, None)
@@ -350,14 +429,84 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
                 f"the truncated Gaussian cannot be estimated from {moments.n_samples} rows: {error}. Use more rows, "
                 "drop constant or duplicated columns, or choose covariance_type='diag' or 'spherical'"
             ) from error
+        self._set_about(moments.shift, theta)
+
+    def _estimate_by_objective(self, X: Floats, sample_weight: Doubles | None) -> None:
+        moments = self._sums_in_blocks(X, sample_weight, None)
+        loss = self._loss_of_shifted(moments.shift, X, sample_weight)
+        try:
+            found = self._by_lyapunov(moments, loss)
+            if found is None:
+                found = minimum(objective_of(self), self._blocks(moments), loss, moments.n_samples, moments.eps)
+        except SingularError as error:
+            raise ValueError(
+                f"the Gaussian cannot be estimated by objective={self.objective!r} from {moments.n_samples} rows: "
+                f"{error}. Use more rows or n_projections, variance_reduction=True or objective='exact', drop constant "
+                "or duplicated columns, or choose covariance_type='diag' or 'spherical'"
+            ) from error
+        self._set_minimum(found)
+        self._set_about(moments.shift, found.theta)
+
+    def _by_lyapunov(self, moments: Moments | WeightedMoments, loss: Loss) -> FormMinimum | None:
+        """About the mean, J = ½ tr PSP − tr PV with S the covariance and V a mean of vvᵀ: PS + SP = 2V.
+
+        For so many columns that a block for each takes long, and on the span of the data where that is not all of
+        space; None elsewhere, and where J is another.
+        """
+        if isinstance(moments, WeightedMoments) or self.covariance_type == "spherical":
+            return None
+        if not objective_of(self).keeps_quadratic_part:
+            return None
+        covariance, factor = self._factored(moments)
+        n_params = len(self._pack(covariance, moments.mean))
+        if factor is not None and (self.covariance_type == "diag" or n_params <= MOST_DENSE_PARAMS):
+            return None
+        V, _ = self._unpack(-loss(np.zeros(n_params))[1])
+        V = (V + np.diag(np.diagonal(V))) / 2  # an entry off the diagonal stands twice in P
+        eigenvalues, vectors = eigh(covariance)
+        kept = _is_not_zero(eigenvalues, moments.rounding)
+        if factor is not None and not kept.all():
+            raise SingularError("the columns are nearly linearly dependent, or on very different scales")
+        eigenvalues, vectors = eigenvalues[kept], vectors[:, kept]
+        inside = 2 * (vectors.T @ V @ vectors) / np.add.outer(eigenvalues, eigenvalues)
+        precision = vectors @ inside @ vectors.T
+        precision = (precision + precision.T) / 2
+        theta = self._pack(precision, precision @ (moments.mean - moments.shift))
+        return FormMinimum(theta, loss(theta)[0])
+
+    def _loss_of_shifted(self, shift: Doubles, X: Floats, sample_weight: Doubles | None) -> Loss:
+        """The objective as a function of θ of the Gaussian of x − shift."""
+        if not self._has_boundary:
+            return self._loss_about(shift, X, sample_weight)
+        own = self._loss_about(None, X, sample_weight)
+
+        def loss(theta: Doubles) -> tuple[float, Doubles]:
+            precision, linear = self._unpack(theta)
+            value, slope = own(self._pack(precision, linear + precision @ shift))
+            by_linear = slope[-len(shift) :]
+            through = self._pack_slope((np.outer(by_linear, shift) + np.outer(shift, by_linear)) / 2, 0 * by_linear)
+            return value, slope + through
+
+        return loss
+
+    def _set_about(self, shift: Doubles, theta: Doubles) -> None:
+        """Set θ from what it is in x − shift, and warn where it makes no Gaussian on all of space."""
         precision, linear = self._unpack(theta)
-        self._set_theta(self._pack(precision, linear + precision @ moments.shift))
-        smallest = float(np.linalg.eigvalsh(precision)[0])
-        if smallest <= 0:
+        self._set_theta(self._pack(precision, linear + precision @ shift))
+        if not self._has_boundary:  # not by way of η, in which digits are lost where data are far from the origin
+            self.mean_ = self.params_["mean"] = shift + self.covariance_ @ linear
+        eigenvalues = np.linalg.eigvalsh(precision)
+        smallest = float(eigenvalues[0])
+        if smallest < -len(precision) * np.finfo(float).eps * np.abs(eigenvalues).max():
+            remedies = ["more data"]
+            if self._has_boundary:
+                remedies.append("another weight")
+            if not self._is_exact:
+                remedies.append("more n_projections")
+            only = "is integrable only if the truncation makes it so" if self._has_boundary else "cannot be normalised"
             warn(
-                f"the estimated precision has a negative eigenvalue ({smallest:.3g}): the density is integrable only "
-                "if the truncation makes it so, and mean_ and covariance_ are formal. More data, or another weight, "
-                "may mend it"
+                f"the estimated precision has a negative eigenvalue ({smallest:.3g}): the density {only}, and mean_ "
+                f"and covariance_ are formal. {', or '.join(remedies).capitalize()} may mend it"
             )
 
     def _estimates(self, vectors: Doubles, like: Moments | WeightedMoments, n_samples: int) -> Doubles | None:
@@ -397,16 +546,21 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         return np.diag(covariance)
 
     def _invert(self, moments: Moments) -> Doubles:
-        """The precision on the span of the data, with a warning where that is not all of space."""
+        """The precision on the span of the data."""
+        covariance, factor = self._factored(moments)
+        return _inverse_on_span(covariance, moments.rounding) if factor is None else _inverse_of_scaled(*factor)
+
+    def _factored(self, moments: Moments) -> tuple[Doubles, tuple[Doubles, Doubles] | None]:
+        """The covariance and its factor; a warning, and none, where the span of the data is not all of space."""
         covariance = self._shaped(moments.covariance)
         d = len(covariance)
         constant = moments.constant_columns()
         if len(constant) == d:
             raise ValueError("X has no variation: every column is constant")
         if not len(constant) or self.covariance_type == "spherical":
-            scaled = _scaled_cholesky(covariance, moments.rounding)
-            if scaled is not None:
-                return _inverse_of_scaled(*scaled)
+            factor = _scaled_cholesky(covariance, moments.rounding)
+            if factor is not None:
+                return covariance, factor
             reason = "columns are linearly dependent"
             if moments.n_samples <= d:
                 reason = f"there are {moments.n_samples} rows for {d} columns"
@@ -417,7 +571,7 @@ class Gaussian(ExactSampler, ClosedFormEstimator):
         if self.covariance_type == "diag":
             remedy = "Drop the constant columns"
         warn(f"the covariance is singular ({reason}): precision_ is that on the span of the data. {remedy}")
-        return _inverse_on_span(covariance, moments.rounding)
+        return covariance, None
 
 
 def _as_matrix(name: str, value: ArrayLike, d: int) -> Doubles:
@@ -463,6 +617,10 @@ def _inverse_on_span(matrix: Doubles, eps: float = float(np.finfo(float).eps)) -
     if scaled is not None:
         return _inverse_of_scaled(*scaled)
     eigenvalues, vectors = eigh(matrix)
-    # A margin, since it was on another scale that the matrix was found to be singular.
-    kept = np.abs(eigenvalues) > 16 * len(matrix) * eps * np.abs(eigenvalues).max()
+    kept = _is_not_zero(eigenvalues, eps)
     return np.asarray((vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T)
+
+
+def _is_not_zero(eigenvalues: Doubles, eps: float) -> NDArray[np.bool_]:
+    """Those of a matrix beside its rounding; with a margin, for it may be on another scale that it is singular."""
+    return np.asarray(np.abs(eigenvalues) > 16 * len(eigenvalues) * eps * np.abs(eigenvalues).max())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal
 
@@ -12,8 +12,9 @@ from sklearn.utils import check_random_state
 
 from scorematch._linear_experts import LinearExperts
 from scorematch._moments import Moments
+from scorematch._objectives import ObjectiveName, ProjectionName
 from scorematch._optimize import warn_unless_converged
-from scorematch._sampling import ExactSampler
+from scorematch._sampling import ChainOptions, NoSamplerError, chain_draws
 from scorematch._validation import Floats, check_count, check_parameter, check_positive
 from scorematch._warnings import warn
 from scorematch._windham import clustered_rows
@@ -29,7 +30,7 @@ MOST_LOG_VARIANCE = 350.0
 COLLAPSED = 1e-8
 
 
-class GaussianBernoulliRBM(ExactSampler, LinearExperts):
+class GaussianBernoulliRBM(LinearExperts):
     r"""Restricted Boltzmann machine with Gaussian visible and binary hidden units, fitted by score matching.
 
     With the hidden units h summed out,
@@ -84,9 +85,19 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts, and of the order of the rows of minibatches.
+        Seed of the starts, of the order of the rows of minibatches, and of the random vectors of an `objective` that is
+        not exact.
     verbose : int, default=0
         1 shows the progress: on minibatches by a bar, if tqdm is installed.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
 
     Attributes
     ----------
@@ -119,6 +130,8 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         The weight that was used, with its caps in numbers.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -135,8 +148,9 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     :math:`Wx/\sigma^2`: where data are 10ᵏ standard deviations away, that takes about k of its sixteen digits, as
     many as the data themselves lose to rounding in float64. ``objective_`` is worked out before that loss.
 
-    :meth:`sample` draws the states of the hidden units by their probabilities, all of which it works out, then the
-    visible units. It is an error where there are more than 16 hidden units.
+    The exact sampler of :meth:`sample` draws the states of the hidden units by their probabilities, all of which it
+    works out, then the visible units. With more than 16 hidden units it goes by block Gibbs sampling
+    (:func:`scorematch.samplers.gibbs`), from rows of the training data where the model holds them.
 
     References
     ----------
@@ -190,6 +204,12 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.noise_variance = noise_variance
@@ -208,6 +228,12 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
 
     def transform(self, X: ArrayLike) -> Floats:
         """Conditional probabilities of the hidden units, P(hₖ = 1 | x).
@@ -235,7 +261,7 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         m, d = self.components_.shape
         if m > MOST_ENUMERATED:
-            raise ValueError(
+            raise NoSamplerError(
                 f"the exact sampler works out the probabilities of all states of the hidden units, 2^{m} of them for "
                 f"{m} units; it does so for up to {MOST_ENUMERATED}"
             )
@@ -259,6 +285,11 @@ class GaussianBernoulliRBM(ExactSampler, LinearExperts):
             raise ValueError("components_ are so large, or noise_variance_ so small, that probabilities overflow")
         weights = np.exp(log_weights - log_weights.max())
         return np.asarray(weights / weights.sum())
+
+    def _gibbs_draws(self, n_samples: int, random: np.random.RandomState, options: ChainOptions) -> Doubles:
+        if self._has_boundary:
+            return super()._gibbs_draws(n_samples, random, options)
+        return chain_draws(self, n_samples, random, "gibbs", options)
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

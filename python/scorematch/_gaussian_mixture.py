@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 
 from scorematch import _core
 from scorematch._moments import Moments
+from scorematch._objectives import ObjectiveName, ProjectionName, rows_from
 from scorematch._optimize import Settings, minimise, warn_unless_converged
-from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite, check_real
 from scorematch._warnings import warn
 from scorematch._whole_data import WholeDataEstimator
@@ -37,7 +37,7 @@ MOST_CLUSTERED_NUMBERS = 200_000
 BLOCK = 65536
 
 
-class GaussianMixture(ExactSampler, WholeDataEstimator):
+class GaussianMixture(WholeDataEstimator):
     r"""Mixture of Gaussians, fitted by score matching from several starts.
 
     .. math:: \log p(x) = \log \sum_k \pi_k\, N(x; \mu_k, \Sigma_k)
@@ -82,9 +82,18 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts.
+        Seed of the starts, and of the random vectors of an `objective` that is not exact.
     verbose : int, default=0
         1 prints the progress.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
 
     Attributes
     ----------
@@ -114,6 +123,8 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         The weight that was used, with its caps in numbers.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -123,6 +134,8 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
     that lies far away: for two modes three standard deviations to either side of their middle, the variance of an
     estimated weight is over a hundred times that of maximum likelihood. A warning says where weights are hardly
     determined; those that are not at all stay as they were at the start, the shares of the clusters of k-means.
+
+    The exact sampler of :meth:`sample` draws a component, then a point of it.
 
     A fit takes L-BFGS-B, and where that is slow and there are no more than 400 parameters, a Newton method at the end.
 
@@ -167,6 +180,12 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -181,6 +200,12 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         factors = np.linalg.cholesky(self._full(self.covariances_))
@@ -399,6 +424,11 @@ class GaussianMixture(ExactSampler, WholeDataEstimator):
         steps = step * np.eye(n_ratios, len(theta))
 
         def slopes(rows: slice) -> Doubles:
+            if not self._is_exact:
+                with rows_from(rows.start):
+                    field = self._field(X[rows])
+                every = _core.loss_gradients(family, theta, X[rows], field, self._threads(), None)
+                return every[:, :n_ratios].T * (1.0 if sample_weight is None else sample_weight[rows])
             differences, field = [], self._field(X[rows])
             for one in steps:
                 ahead, behind = (

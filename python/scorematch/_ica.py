@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from scorematch._constraints import constrained, orthonormal_rows, unit_rows
 from scorematch._linear_experts import RUN_OFF, IndependentExperts, Search, best_common_coefficient
+from scorematch._objectives import ObjectiveName, ProjectionName
 from scorematch._optimize import Loss
-from scorematch._sampling import ExactSampler
 from scorematch._validation import check_flag, check_parameter
 from scorematch._whitening import Prepared
 from scorematch._windham import exponent_of
@@ -20,7 +20,7 @@ Doubles = NDArray[np.float64]
 NONLINEARITIES = ("logcosh", "logistic")
 
 
-class ICA(ExactSampler, IndependentExperts):
+class ICA(IndependentExperts):
     r"""Independent component analysis as an unnormalised density, fitted by score matching.
 
     .. math:: \log p(x) = \sum_k \alpha_k\, G(w_k^\top (x - m)) + \text{const}
@@ -81,9 +81,19 @@ class ICA(ExactSampler, IndependentExperts):
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts, and of the order of the rows of minibatches.
+        Seed of the starts, of the order of the rows of minibatches, and of the random vectors of an `objective` that is
+        not exact.
     verbose : int, default=0
         1 shows the progress: on minibatches by a bar, if tqdm is installed.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
 
     Attributes
     ----------
@@ -111,6 +121,8 @@ class ICA(ExactSampler, IndependentExperts):
         empty without minibatches, and absent where nothing was fitted. A file of the model does not hold it.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -126,8 +138,10 @@ class ICA(ExactSampler, IndependentExperts):
     for each entry of W, and where the purpose is to separate and not the density. It takes the sample covariance for
     the truth, which limits how exact it can be.
 
-    :meth:`sample` is for as many components as columns, and positive :math:`\alpha`: then components are independent,
-    with density proportional to :math:`\exp(\alpha_k G)`. Otherwise it is an error.
+    The exact sampler of :meth:`sample` is for as many components as columns: then components are independent, with
+    density proportional to :math:`\exp(\alpha_k G)`. With more it goes by Hamiltonian Monte Carlo. With fewer, or where
+    components of negative :math:`\alpha` outweigh the others in some direction, there is no density to draw from, and
+    it is an error.
 
     On minibatches the rows come in a new random order in each epoch, and batches are as equal as can be. Adam
     (Kingma and Ba 2015) goes at `learning_rate_init` until the objective has not fallen by `tol` for `n_iter_no_change`
@@ -183,6 +197,12 @@ class ICA(ExactSampler, IndependentExperts):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.nonlinearity = nonlinearity
@@ -202,16 +222,16 @@ class ICA(ExactSampler, IndependentExperts):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         m = len(self.components_)
         self._check_square()
-        if (self.coefficients_ <= 0).any():
-            k = int(np.argmin(self.coefficients_))
-            raise ValueError(
-                f"coefficients_[{k}] is {self.coefficients_[k]:.6g}: there is nothing to draw from, since the density "
-                "has no finite integral unless every coefficient is positive"
-            )
         # If y ~ Beta(a, a), then ½ log(y / (1 − y)) has a density proportional to cosh(s)^(−2a).
         power, rate = (1.0, 1.0) if self.nonlinearity == "logcosh" else (2.0, np.pi / (2 * np.sqrt(3)))
 
@@ -221,6 +241,18 @@ class ICA(ExactSampler, IndependentExperts):
             return np.asarray(self.mean_ + np.linalg.solve(self.components_, sources.T).T)
 
         return draw
+
+    def _check_tails(self, directions: Doubles) -> None:
+        # G(s) is −|s| far out, but for a factor.
+        slopes = np.abs(directions @ self.components_.T) * self.coefficients_
+        falls = slopes.sum(axis=1) > 1e-9 * np.abs(slopes).sum(axis=1)
+        if not falls.all():
+            k = int(np.argmin(slopes[np.argmin(falls)]))
+            raise ValueError(
+                f"coefficients_[{k}] is {self.coefficients_[k]:.6g}: there is nothing to draw from, since in some "
+                "direction the components of positive coefficients do not outweigh it, and the density has no finite "
+                "integral"
+            )
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

@@ -70,7 +70,8 @@ class _ChosenPenalty(PairwiseInteraction):
         with self._all_or_nothing():
             self.__dict__.pop("alpha_", None)
             self._check_choice()
-            options = {name: getattr(self, name) for name in PairwiseInteraction._get_param_names()}
+            shared = set(self._get_param_names()) & set(PairwiseInteraction._get_param_names())
+            options = {name: getattr(self, name) for name in shared}
             rows = ScaledRows.of(PairwiseInteraction(**options), X, sample_weight)
             moments = rows.moments()
             problem = rows.problem(moments)

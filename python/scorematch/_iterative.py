@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scorematch import _core
+from scorematch._field import is_tabulated
 from scorematch._minibatch import MinibatchSettings, minimise_in_minibatches
 from scorematch._optimize import Loss, Minimum, Settings, Variables, best_of, minimise
 from scorematch._validation import Floats
@@ -69,6 +70,10 @@ class IterativeEstimator(WholeDataEstimator):
             )
         return all_rows
 
+    def _field_of_fit(self, X: Floats) -> _core.Field:
+        """The field at the rows that the optimiser sees, which need not be on the data's own scale."""
+        return self._field(X)
+
     def _first_remedy(self) -> str:
         """What to try first where a fit has not converged."""
         return "a larger max_iter" if self.batch_size is None else "a larger max_epochs, another learning_rate_init"
@@ -96,7 +101,7 @@ class IterativeEstimator(WholeDataEstimator):
         in `variables`; minibatches go in θ itself and keep what `unit_rows` and `n_positive` say of it (see
         `minimise_in_minibatches`).
         """
-        settings, field, n_threads = self._settings(), self._field(X), self._threads()
+        settings, field, n_threads = self._settings(), self._field_of_fit(X), self._threads()
         if isinstance(settings, Settings):
             loss: Loss = _core.Loss(family, X, sample_weight, field, n_threads, origin)
             theta_of: Callable[[Doubles], Doubles] = np.asarray
@@ -127,6 +132,7 @@ class IterativeEstimator(WholeDataEstimator):
                 fault=fault,
                 unit_rows=unit_rows,
                 n_positive=n_positive,
+                rows_apart=self._is_exact and not is_tabulated(self._domain(), self._settled_weight(X)),
             )
             seeds = iter(lambda: int(random.randint(np.iinfo(np.int32).max)), None)
             numbered = enumerate(zip(starts, seeds, strict=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,15 +16,20 @@ from sklearn.utils import check_random_state
 from scorematch import _core
 from scorematch._estimating import EstimatingEquations, Stationary
 from scorematch._iterative import IterativeEstimator
+from scorematch._objectives import RELATIVE_STEP
 from scorematch._optimize import Loss, Variables, warn_unless_converged
+from scorematch._sampling import NoSamplerError
 from scorematch._validation import Floats, check_count, check_flag, check_parameter
 from scorematch._warnings import warn
 from scorematch._whitened_equations import WhitenedEquations
 from scorematch._whitening import Prepared, prepare
+from scorematch.domains import NonNegative
 
 Doubles = NDArray[np.float64]
 # A root mean square of a component, or a coefficient, that no data ask for.
 RUN_OFF = 1e4
+# Subsets of components that are looked at, of which one sees as little of a direction as can be.
+MOST_SUBSETS = 5000
 
 
 @dataclass(frozen=True)
@@ -113,12 +119,32 @@ class IndependentExperts(LinearExperts):
     def _check_square(self) -> None:
         """An error where components are not sources that can be drawn one by one."""
         m, d = self.components_.shape
-        rank = int(np.linalg.matrix_rank(self.components_))
-        if m != d or rank < d:
-            raise ValueError(
+        if m != d:
+            raise NoSamplerError(
                 f"an exact sampler of {type(self).__name__} needs as many independent components as columns; "
-                f"components_ is of shape ({m}, {d}) and rank {rank}"
+                f"components_ is of shape ({m}, {d})"
             )
+
+    def _check_density(self) -> None:
+        if self._has_boundary and not isinstance(self._domain(), NonNegative):
+            return  # on a bounded domain everything will do; of others nothing is known
+        m, d = self.components_.shape
+        rank = int(np.linalg.matrix_rank(self.components_))
+        if rank < d:
+            raise ValueError(
+                f"a density of {type(self).__name__} needs as many independent components as columns: it is constant "
+                "in directions that no component sees, and has no finite integral. components_ is of shape "
+                f"({m}, {d}) and rank {rank}"
+            )
+        if not self._has_boundary:
+            self._check_tails(unseen_directions(self.components_))
+
+    def _check_tails(self, directions: Doubles) -> None:
+        """An error where the density falls too slowly along one of the directions, or altogether.
+
+        Without it, experts are held to fall steeply enough whatever their parameters are.
+        """
+        return
 
     def _collapse(self, components: Doubles, rest: Doubles, prepared: Prepared) -> str:
         """Which component is about to run off to infinity, in words; empty where none is."""
@@ -157,6 +183,12 @@ class IndependentExperts(LinearExperts):
             return Stationary(self)
         return WhitenedEquations(self, prepared, search.variables)
 
+    def _field_of_fit(self, X: Floats) -> _core.Field:
+        if self._is_exact or not self.whiten:
+            return self._field(X)
+        # Columns of whitened data have the standard deviation 1.
+        return self._objective_field(self._exact_field(X), X, step=RELATIVE_STEP)
+
     def _fit(self, X: Floats, sample_weight: Doubles | None) -> None:
         self._check_options()
         self._settings()
@@ -178,7 +210,7 @@ class IndependentExperts(LinearExperts):
         rest = self.theta_[self.components_.size :] if again else self._start_of_the_rest(m)
         random = check_random_state(self.random_state)
         family = _core.Family(self._family, self._variant(), r, m, self._constants())
-        loss = _core.Loss(family, prepared.data, sample_weight, self._field(prepared.data), self._threads())
+        loss = _core.Loss(family, prepared.data, sample_weight, self._field_of_fit(prepared.data), self._threads())
 
         def joined(components: Doubles, behind: Doubles) -> Doubles:
             return np.concatenate([components.ravel(), behind])
@@ -229,3 +261,19 @@ def best_common_coefficient(loss: Loss, at_one: Doubles, n_components: int) -> f
     slope = float(gradient[-n_components:].sum())
     a, b = 2 * (slope - value), 2 * value - slope
     return -b / a if a > 0 > b else 1.0
+
+
+def unseen_directions(components: Doubles) -> Doubles:
+    """Unit vectors (n, d) that d − 1 independent components do not see, where a density falls most slowly.
+
+    log p is piecewise linear far out (or logarithmic), with edges where components are 0, and its slope is extreme on
+    them. Of many components, the first subsets alone.
+    """
+    m, d = components.shape
+    if d == 1:
+        return np.ones((1, 1))
+    unit = components / np.maximum(np.linalg.norm(components, axis=1, keepdims=True), np.finfo(float).tiny)
+    subsets = np.array(list(itertools.islice(itertools.combinations(range(m), d - 1), MOST_SUBSETS)))
+    _, singular, right = np.linalg.svd(unit[subsets], full_matrices=True)
+    independent = singular[:, -1] > 1e-9
+    return np.asarray(right[independent, -1])

@@ -71,6 +71,7 @@ def minimise_in_minibatches(
     number: int = 0,
     unit_rows: tuple[int, int] = (0, 0),
     n_positive: int = 0,
+    rows_apart: bool = True,
 ) -> Minimum:
     """Where Adam ends from one start.
 
@@ -78,7 +79,8 @@ def minimise_in_minibatches(
     that runs into a `fault` is given up, and its start returned. The same seed gives the same bits, on any number of
     threads. The family sees X − `origin`. `number` tells starts apart in the progress. `unit_rows` is the shape of a
     matrix with which θ/scale begins and whose rows have length 1 and keep it; the last `n_positive` entries of θ are
-    positive, and φ is their logarithm.
+    positive, and φ is their logarithm. `rows_apart` says whether the field is right for some of the rows by themselves:
+    one with a table of all rows, or with random vectors by their numbers, is not.
     """
     rows, held_out = _split(len(X), sample_weight, settings, seed)
     batches = _core.Minibatches(
@@ -97,7 +99,12 @@ def minimise_in_minibatches(
         unit_rows,
         n_positive,
     )
-    score = None if held_out is None else _held_out_score(family, X, sample_weight, field, held_out, n_threads, origin)
+    loss = _core.Loss(family, X, sample_weight, field, n_threads, origin)
+    score = None
+    if held_out is not None and rows_apart:
+        score = _held_out_score(family, X, sample_weight, field, held_out, n_threads, origin)
+    elif held_out is not None:
+        score = _held_out_loss(family, X, sample_weight, field, held_out, n_threads, origin)
     rates = _LearningRates(settings)
     theta, best_theta, best_score = start, start, math.inf
     history: list[float] = []
@@ -131,8 +138,6 @@ def minimise_in_minibatches(
                 f"{limit} is too few to tell whether {what} has settled: it takes more than "
                 f"n_iter_no_change={settings.n_iter_no_change} epochs, and some for the learning rate to fall"
             )
-
-    loss = _core.Loss(family, X, sample_weight, field, n_threads, origin)
 
     def steepest(theta: Doubles) -> float:
         return _steepest(theta, loss(theta)[1] * scale / unit, scale, unit_rows, n_positive)
@@ -231,6 +236,22 @@ def _held_out_score(
         return float(np.average(rho, weights=weight))
 
     return score
+
+
+def _held_out_loss(
+    family: _core.Family,
+    X: Floats,
+    sample_weight: Doubles | None,
+    field: _core.Field,
+    rows: NDArray[np.intp],
+    n_threads: int,
+    origin: Doubles | None,
+) -> Callable[[Doubles], float]:
+    """The mean objective of some rows, by weights of 0 for all others."""
+    weight = np.zeros(len(X))
+    weight[rows] = 1.0 if sample_weight is None else sample_weight[rows]
+    loss = _core.Loss(family, X, weight, field, n_threads, origin)
+    return lambda theta: float(loss(theta)[0])
 
 
 @contextmanager

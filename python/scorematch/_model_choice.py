@@ -371,6 +371,11 @@ def _in_sample(named: Mapping[str, ScoreMatchingEstimator], X: ArrayLike, sample
                 f"models must have been fitted to X, or cv be given; {name} was "
                 + ("made from parameters" if hasattr(model, "theta_") else "not fitted")
             )
+        if not model._is_exact:
+            raise ValueError(
+                f"{name} was fitted by another objective than the scores that are compared, and what it owes to the "
+                "rows of its fit is not known: pass cv, whose rows are held out"
+            )
         try:
             rows = model._check_samples(X)
         except ValueError as error:

@@ -103,7 +103,7 @@ def to_dict(model: ScoreMatchingEstimator) -> dict[str, Any]:
         "feature_names": getattr(model, "feature_names_in_", np.empty(0)).tolist(),
         "fit": {
             name: _plain(getattr(model, f"{name}_"))
-            for name in ("objective", "converged", "n_iter", "n_reweightings")
+            for name in ("objective", "converged", "n_iter", "n_reweightings", "noise_seed", "difference_step")
             if hasattr(model, f"{name}_")
         },
         "params": {name: _plain(value) for name, value in model.params_.items()},

@@ -18,12 +18,15 @@ from scorematch._validation import Floats, check_finite
 Doubles = NDArray[np.float64]
 
 
-def near(X: Floats) -> Doubles:
-    """A point near the data, from a few hundred rows: sums are taken about it, so that nothing cancels.
+def near(X: Floats, sample_weight: Doubles | None = None) -> Doubles:
+    """A point near the data, from a few hundred rows that count: sums are taken about it, so that nothing cancels.
 
     Of the float type of `X`, that the core may subtract it exactly.
     """
     rows = X[:: max(1, len(X) // 256)]
+    counted = np.arange(0) if sample_weight is None else np.flatnonzero(sample_weight)
+    if 0 < len(counted) < len(X):
+        rows = X[counted[:: max(1, len(counted) // 256)]]
     with np.errstate(over="ignore", invalid="ignore"):
         middle = rows.mean(axis=0, dtype=np.float64).astype(X.dtype)
     return np.where(np.isfinite(middle), middle, 0).astype(np.float64)
@@ -67,7 +70,7 @@ class Moments:
         shift: Doubles | None = None,
     ) -> Moments:
         """One pass over X; an error that names the first entry which is not finite."""
-        shift = near(X) if shift is None else shift
+        shift = near(X, sample_weight) if shift is None else shift
         first, second = _core.moments(X, sample_weight, shift, diagonal, n_threads)
         if not (np.isfinite(first).all() and np.isfinite(second).all()):
             check_finite(X)
@@ -212,7 +215,7 @@ class WeightedMoments:
         shift: Doubles | None = None,
     ) -> WeightedMoments:
         """One pass over X, which must be finite and inside the domain."""
-        shift = near(X) if shift is None else shift
+        shift = near(X, sample_weight) if shift is None else shift
         sums = _core.weighted_moments(X, sample_weight, field, shift, diagonal, n_threads)
         if not all(np.isfinite(value).all() for value in sums.values()):
             raise ValueError("X has entries so large that their squares overflow; rescale it")

@@ -20,6 +20,7 @@ from scorematch._estimating import (
     products_of_rows,
 )
 from scorematch._field import field_values
+from scorematch._objectives import rows_from
 from scorematch._pairwise_form import PairwiseForm, SimplexForm, symmetric_index
 from scorematch._pairwise_moments import power
 from scorematch._validation import Floats
@@ -84,8 +85,9 @@ class Symmetric(Stationary):
         return centred_products(self, X, sample_weight)
 
     def jacobian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
-        form = self.model._form(X, sample_weight)
-        hessian = form.assembled(bool(self.model.fit_linear)).gamma
+        hessian, accuracy = self.model._objective_hessian(X, sample_weight)
+        # The multiplier is that of the exact form, whatever the objective.
+        form = self.model._exact_form(X, sample_weight)
         d = len(form.linear)
         own = np.einsum("jaa->ja", form.blocks) * (self.multiplier - 1)
         upper = np.triu_indices(d)
@@ -93,7 +95,7 @@ class Symmetric(Stationary):
         hessian[pairs, pairs] += np.where(upper[0] == upper[1], own[upper], own[upper] + own.T[upper])
         if self.directions is not None:
             hessian = self.directions.T @ hessian @ self.directions
-        return hessian, EXACT
+        return hessian, accuracy
 
 
 class Columns(EstimatingEquations):
@@ -181,8 +183,9 @@ def centred_products(equations: Symmetric | Columns, X: Floats, sample_weight: D
     weight = np.ones(len(X)) if sample_weight is None else sample_weight
     parts, doubly = [], []
     for block in blocks_of_rows(len(X), len(equations.model.theta_)):
-        rows = equations.rows(X[block])
-        parts.append(products_of_rows(equations.model._evaluate_objective(X[block]), rows, weight[block]))
+        with rows_from(block.start):
+            rows, loss = equations.rows(X[block]), equations.model._summed_objective(X[block], weight[block])
+        parts.append(products_of_rows(loss, rows, weight[block]))
         doubly.append(weight[block] ** 2 @ rows)
     return about_mean(functools.reduce(Products.__add__, parts), np.sum(doubly, axis=0), weight)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,7 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from scorematch import _interaction_exact
 from scorematch._closed_form import ClosedFormEstimator
-from scorematch._estimating import EXACT, EstimatingEquations
+from scorematch._estimating import EstimatingEquations
+from scorematch._gibbs import Pairwise
+from scorematch._gradient_form import dense_form
+from scorematch._interaction_dense import MOST_PARAMS, minimise_dense
 from scorematch._interaction_graph import InteractionGraph
 from scorematch._interaction_solver import (
     MAX_ITER,
@@ -24,11 +28,13 @@ from scorematch._interaction_solver import (
     restore,
     solve_columns,
 )
+from scorematch._objectives import BESIDE_THE_ROWS, ObjectiveName, ProjectionName, objective_of
 from scorematch._pairwise_equations import estimating
-from scorematch._pairwise_form import PairwiseForm, SimplexForm
+from scorematch._pairwise_form import PairwiseForm, SimplexForm, symmetric_index
 from scorematch._pairwise_moments import PairwiseMoments
 from scorematch._penalised import UnboundedError
-from scorematch._quadratic import SingularError
+from scorematch._quadratic import QuadraticForm, SingularError
+from scorematch._sampling import ChainOptions, Draw, NoSamplerError
 from scorematch._validation import (
     Floats,
     check_count,
@@ -104,6 +110,17 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         of the rows near the medians.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
+    random_state : int, RandomState or None
+        Seed of the random vectors of an `objective` that is not exact.
 
     Attributes
     ----------
@@ -132,6 +149,8 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         Whether `tol` was met, and the steps of the solver; 1 where the minimum is that of a linear system.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -142,6 +161,11 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
 
     Notes
     -----
+    :meth:`sample` goes as :func:`scorematch.datasets.sample_pairwise` does: by rejection for a = b = 1 where that
+    keeps enough; one coordinate at a time, exactly, where they are independent; and else by Gibbs sampling. On the
+    simplex, and where a domain reaches beyond the orthant with other powers than a = b = 1, it goes by Hamiltonian
+    Monte Carlo, on the simplex in the logarithms of the ratios of its parts.
+
     The power 0 and powers between 0 and 2 other than 1 need positive data, other broken powers data that are not
     negative; whole powers from 1 on take any.
 
@@ -213,6 +237,13 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         max_iter: int = MAX_ITER,
         robust: float = 0.0,
         n_jobs: int | None = None,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
+        random_state: Any = None,
     ) -> None:
         self.a = a
         self.b = b
@@ -229,6 +260,13 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         self.max_iter = max_iter
         self.robust = robust
         self.n_jobs = n_jobs
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
+        self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -270,46 +308,36 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         Notes
         -----
         A named tuple of means over the samples, without multiplier and penalty. Its ``value(interaction, linear)`` is
-        J; ``assembled(fit_linear)`` is Γ and g in the order of ``theta_``, for few columns.
+        J; ``assembled(fit_linear)`` is Γ and g in the order of ``theta_``, for few columns. Where an `objective` that
+        is not exact couples all columns, as each but "sliced" with variance reduction does, it is Γ and g themselves.
         """
         return super().quadratic_form(X, sample_weight)  # type: ignore[return-value]
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Doubles:
-        """Draw from the fitted distribution.
+    def _as_pairwise(self) -> Pairwise:
+        return Pairwise(self.interaction_, self.linear_, float(self.a), float(self.b))
 
-        Parameters
-        ----------
-        n_samples : int, default=1
-            How many rows.
-        random_state : int, RandomState or None
-            Seed or generator.
+    def _sampler(self, random: np.random.RandomState) -> Draw:
+        from scorematch._truncated_sampling import gaussian_draws
 
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features)
-            Independent draws, as :func:`scorematch.datasets.sample_pairwise` makes them: by rejection where that keeps
-            enough, elsewhere each the end of a Gibbs chain of its own.
+        draw = gaussian_draws(self._as_pairwise(), random) if self.a == self.b == 1 and not self._on_simplex else None
+        if draw is None:
+            raise NoSamplerError("exact draws need a = b = 1 and a positive definite interaction_, off the simplex")
+        return draw
 
-        Raises
-        ------
-        ValueError
-            On the simplex, for which there is no sampler, and where the estimate is no density on the domain.
-        """
-        self._check_is_fitted()
+    def _truncated_sampler(self, random: np.random.RandomState) -> Draw | None:
+        from scorematch._truncated_sampling import independent_sampler
+
         if self._on_simplex:
-            raise ValueError(f"there is no sampler for {type(self).__name__} on {self.domain!r}")
-        from scorematch._truncated_sampling import sample_pairwise
+            return None
+        return independent_sampler(self._as_pairwise(), "interaction", self._domain(), random, self.n_jobs)
 
-        return sample_pairwise(
-            self.interaction_,
-            self.linear_,
-            float(self.a),
-            float(self.b),
-            domain=self._domain(),
-            n_samples=n_samples,
-            random_state=random_state,
-            n_jobs=self.n_jobs,
-        )
+    def _gibbs_draws(self, n_samples: int, random: np.random.RandomState, options: ChainOptions) -> Doubles:
+        from scorematch._truncated_sampling import gibbs_draws
+
+        if self._on_simplex:
+            return super()._gibbs_draws(n_samples, random, options)
+        pairwise, domain = self._as_pairwise(), self._domain()
+        return gibbs_draws(pairwise, "interaction", domain, n_samples, random, options, self.n_jobs)
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 
@@ -347,6 +375,25 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         if self.alpha_linear > 0 and not self.fit_linear:
             raise ValueError(f"alpha_linear={self.alpha_linear} has no linear term to penalise: fit_linear is False")
         super()._check_options()
+        if not self._is_exact:  # the choosers of a penalty have no other
+            self._check_objective_options(self.objective)
+
+    def _check_objective_options(self, objective: str) -> None:
+        if self.combine != "symmetric":
+            raise ValueError(
+                f"combine={self.combine!r} estimates columns of K apart from each other, and objective={objective!r} "
+                "does not come apart into them: use combine='symmetric' or objective='exact'"
+            )
+        if objective in BESIDE_THE_ROWS and self._broken_powers():
+            raise ValueError(
+                f"objective={objective!r} needs a density on all of space; with a={self.a:g}, b={self.b:g} there is "
+                "one at positive data alone. Use objective='sliced'"
+            )
+        if objective in BESIDE_THE_ROWS and self.scale is not None:
+            raise ValueError(
+                f"scale={self.scale!r} does not go with objective={objective!r}, whose noise or step is in units of "
+                "the data: use scale=None, or scale the data yourself"
+            )
 
     def _check_fit(self) -> None:
         """Raise an error where options do not go together in a fit."""
@@ -395,11 +442,14 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
 
     def _check_samples(self, X: ArrayLike, *, reset: bool = False, finite: bool = True) -> Floats:
         X = super()._check_samples(X, reset=reset, finite=finite)
-        for name, exponent in (("a", self.a), ("b", self.b))[: 2 if self.fit_linear else 1]:
-            whole = exponent >= 1 and float(exponent).is_integer()
-            if not whole:
-                self._check_sign(X, f"{name}={exponent:g}", zero=exponent > 2)
+        for name, exponent in self._broken_powers().items():
+            self._check_sign(X, f"{name}={exponent:g}", zero=exponent > 2)
         return X
+
+    def _broken_powers(self) -> dict[str, float]:
+        """Those of a and b that only data of one sign can be raised to."""
+        used = {"a": self.a, "b": self.b} if self.fit_linear else {"a": self.a}
+        return {name: power for name, power in used.items() if power < 1 or not float(power).is_integer()}
 
     def _check_sign(self, X: Floats, reason: str, *, zero: bool) -> None:
         """An error that names the first entry which is negative, or 0 unless that is allowed."""
@@ -466,7 +516,9 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         return estimating(self, X, sample_weight)
 
     def _objective_hessian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
-        return self._form(X, sample_weight).assembled(bool(self.fit_linear)).gamma, EXACT
+        form = self._form(X, sample_weight)
+        dense = form if isinstance(form, QuadraticForm) else form.assembled(bool(self.fit_linear))
+        return dense.gamma, self._form_accuracy(X)
 
     def _on_scale_of_fit(self, X: Floats, sample_weight: Doubles | None) -> PairwiseInteraction:
         """The model of the scaled data: the one whose objective was minimised."""
@@ -554,8 +606,87 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
             shift=None if earlier is None else earlier.shift,
         ).raised(self._power)
 
-    def _form(self, X: Floats, sample_weight: Doubles | None) -> Any:
+    def _exact_form(self, X: Floats, sample_weight: Doubles | None) -> Any:
         return self._sums_in_blocks(X, sample_weight, None).form()
+
+    def _form(self, X: Floats, sample_weight: Doubles | None) -> Any:
+        if self._is_exact:
+            return self._exact_form(X, sample_weight)
+        if objective_of(self).keeps_quadratic_part:
+            return self._moments_of_objective(X, sample_weight).form()
+        exact = self._exact_form(X, sample_weight).assembled(bool(self.fit_linear))
+        return dense_form(objective_of(self), exact, self._loss(X, sample_weight))
+
+    def _moments_of_objective(self, X: Floats, sample_weight: Doubles | None) -> PairwiseMoments:
+        """Moments of an objective that has the quadratic part of the exact one."""
+        slope = self._loss(X, sample_weight)(np.zeros(self._compiled().n_params))[1]
+        moments: PairwiseMoments = self._sums_in_blocks(X, sample_weight, None)
+        return moments.with_linear(-slope)
+
+    def _estimate_by_objective(self, X: Floats, sample_weight: Doubles | None) -> None:
+        if objective_of(self).keeps_quadratic_part:
+            self._estimate(self._moments_of_objective(X, sample_weight))
+            return
+        moments = self._sums_in_blocks(X, sample_weight, None)
+        n_params = self._compiled().n_params
+        if n_params > MOST_PARAMS:
+            raise ValueError(
+                f"objective={self.objective!r} couples all columns of K, and its quadratic form of {n_params} "
+                f"parameters takes too long (at most {MOST_PARAMS}). Use objective='exact', or 'sliced' with "
+                "variance_reduction=True"
+            )
+        # About a point near the data where the family is closed under shifts, as K and η + Ks.
+        shift = moments.shift if self.a == self.b == 1 and not self._has_boundary else np.zeros_like(moments.shift)
+        loss = self._loss_about(shift if shift.any() else None, X, sample_weight)
+        multiplier = self._multiplier(moments.n_samples)
+        self.diagonal_multiplier_ = multiplier
+        extra = (multiplier - 1) * moments.diagonals()
+        extent = moments.centred_form() if shift.any() else moments.copied().form()
+        exact = extent.assembled(bool(self.fit_linear))
+        form = dense_form(objective_of(self), exact, loss)
+        to_shift = self._shifted(shift, n_params)
+        back = 2 * np.eye(n_params) - to_shift  # its inverse: what is beside the identity has a square of 0
+        if extra.any():
+            form = QuadraticForm(form.gamma + to_shift.T @ self._on_diagonal(extra, n_params) @ to_shift, form.g)
+        try:
+            found = minimise_dense(
+                # A penalty of η is on η itself.
+                QuadraticForm(back.T @ form.gamma @ back, back.T @ form.g) if self.alpha_linear else form,
+                self._n_coordinates,
+                alpha=float(self.alpha),
+                alpha_linear=float(self.alpha_linear),
+                zero_row_sums=bool(self.zero_row_sums),
+                tol=float(self.tol),
+                max_iter=int(self.max_iter),
+                eps=16 * moments.eps * objective_of(self).rounding,
+            )
+        except (SingularError, UnboundedError) as error:
+            raise ValueError(self._no_minimum(moments.n_samples, error)) from error
+        theta, about_shift = to_shift @ found.theta, found.theta
+        if self.alpha_linear:
+            theta, about_shift = found.theta, back @ found.theta
+        self.objective_ = loss(about_shift)[0]
+        self.kkt_residual_, self.converged_, self.n_iter_ = found.kkt_residual, found.converged, found.n_iter
+        K, eta = self._unpack(theta)
+        self._set_theta(self._pack(*self._rescaled(K, eta, 1 / self.scale_)))
+        self.scaled_interaction_, self.scaled_linear_ = K, eta
+        if not found.converged:
+            self._warn_of_steps(found.kkt_residual, found.n_iter)
+
+    def _shifted(self, shift: Doubles, n_params: int) -> Doubles:
+        """What makes θ of what it is for x − shift: η = η′ + K·shift."""
+        matrix = np.eye(n_params)
+        d = len(shift)
+        n_pairs = d * (d + 1) // 2
+        for j, row in enumerate(symmetric_index(d) if self.fit_linear else ()):
+            matrix[n_pairs + j, row] = shift
+        return matrix
+
+    def _on_diagonal(self, extra: Doubles, n_params: int) -> Doubles:
+        """What is added to the diagonals of blocks, (d, d), as a matrix in θ."""
+        diagonal = np.zeros(n_params)
+        np.add.at(diagonal, symmetric_index(len(extra)), extra)
+        return np.diag(diagonal)
 
     def _estimate(self, moments: PairwiseMoments) -> None:
         form, columns = self._forms(moments)
@@ -575,11 +706,14 @@ class PairwiseInteraction(InteractionGraph, ClosedFormEstimator):
         self._set_theta(self._pack(*self._rescaled(K, eta, 1 / self.scale_)))
         self.scaled_interaction_, self.scaled_linear_ = K, eta
         if not solution.converged:
-            warn(
-                f"the conditions of a minimum are met to {solution.kkt_residual:.2g} and not to tol={self.tol:g} after "
-                f"{solution.n_iter} steps; increase max_iter or tol",
-                ConvergenceWarning,
-            )
+            self._warn_of_steps(solution.kkt_residual, solution.n_iter)
+
+    def _warn_of_steps(self, kkt_residual: float, n_iter: int) -> None:
+        warn(
+            f"the conditions of a minimum are met to {kkt_residual:.2g} and not to tol={self.tol:g} after {n_iter} "
+            "steps; increase max_iter or tol",
+            ConvergenceWarning,
+        )
 
     def _forms(self, moments: PairwiseMoments) -> tuple[PairwiseForm | SimplexForm, ColumnForm]:
         """The form about the moments' shift, and what of it the solver minimises."""
@@ -681,6 +815,13 @@ class _WithGivenPowers(PairwiseInteraction):
         max_iter: int = MAX_ITER,
         robust: float = 0.0,
         n_jobs: int | None = None,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
+        random_state: Any = None,
     ) -> None:
         self.domain = domain
         self.weight = weight
@@ -695,6 +836,13 @@ class _WithGivenPowers(PairwiseInteraction):
         self.max_iter = max_iter
         self.robust = robust
         self.n_jobs = n_jobs
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
+        self.random_state = random_state
 
 
 class TruncatedGaussian(_WithGivenPowers):

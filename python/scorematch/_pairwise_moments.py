@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scorematch import _core
 from scorematch._moments import joined, parted
-from scorematch._pairwise_form import PairwiseForm, SimplexForm
+from scorematch._pairwise_form import PairwiseForm, SimplexForm, symmetric_index
 from scorematch._validation import Floats
 
 Doubles = NDArray[np.float64]
@@ -101,6 +101,18 @@ class PairwiseMoments:
             return self
         linear = ("g_interaction", "g_linear")
         means = {name: value if name in linear else power * value for name, value in self.means.items()}
+        return replace(self, means=means)
+
+    def with_linear(self, g: Doubles) -> PairwiseMoments:
+        """Those of an objective that differs in the linear term alone: `g` in θ, the upper triangle of K and η."""
+        d = len(self.shift)
+        n_pairs = d * (d + 1) // 2
+        own = np.eye(d, dtype=bool)
+        g_interaction = g[:n_pairs][symmetric_index(d)] / np.where(own, 1, 2)  # K_ij and K_ji share theirs
+        means = {**self.means, "g_interaction": g_interaction}
+        if self.fit_linear:
+            means["g_linear"] = g[n_pairs:].copy()
+            means["g_interaction"] = g_interaction + g[n_pairs:, None] * self.shift
         return replace(self, means=means)
 
     def copied(self) -> PairwiseMoments:

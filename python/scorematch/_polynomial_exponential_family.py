@@ -13,9 +13,11 @@ from scorematch import _core
 from scorematch._base import Loss
 from scorematch._closed_form import ClosedFormEstimator
 from scorematch._estimating import EstimatingEquations, Penalty, Products, Stationary
+from scorematch._gradient_form import dense_form, minimum
 from scorematch._leading_form import highest, in_words
 from scorematch._moments import joined, parted
 from scorematch._monomials import Monomials, coordinates, monomials, n_monomials
+from scorematch._objectives import ObjectiveName, ProjectionName, objective_of
 from scorematch._quadratic import BlockForm, QuadraticForm, SingularError, minima_from, solve
 from scorematch._validation import (
     Floats,
@@ -74,6 +76,17 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
+    random_state : int, RandomState or None
+        Seed of the random vectors of an `objective` that is not exact.
 
     Attributes
     ----------
@@ -98,6 +111,8 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         The weight that was used, with its caps in numbers.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -116,6 +131,9 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
     evaluates the polynomial in those coordinates too. The origin is where the formula has its value 0; where it is more
     than 16 times as far from the data as these are spread, ``unnormalized_log_density`` is 0 at their middle instead,
     since no digits would be left of its differences.
+
+    :meth:`sample` goes by Hamiltonian Monte Carlo; where the terms of highest degree are not negative in every
+    direction, it is an error.
 
     Terms that cannot be told apart, as with fewer rows than coefficients or with constant or duplicated columns, are an
     error unless `ridge` is positive.
@@ -164,6 +182,13 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         ridge: float = 0.0,
         robust: float = 0.0,
         n_jobs: int | None = None,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
+        random_state: Any = None,
     ) -> None:
         self.degree = degree
         self.interactions = interactions
@@ -172,6 +197,13 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         self.ridge = ridge
         self.robust = robust
         self.n_jobs = n_jobs
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
+        self.random_state = random_state
 
     @classmethod
     def from_params(cls, **parameters: Any) -> Self:
@@ -299,6 +331,15 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         return self._moments_of(X, sample_weight, _frame_of(X, sample_weight) if earlier is None else earlier.frame)
 
     def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+        if hasattr(self, "theta_") or self._is_exact:
+            return super()._form(X, sample_weight)
+        # Before a fit there is no frame yet.
+        own = self._copy()
+        own._frame, own._solution = np.stack([np.zeros(X.shape[1]), np.ones(X.shape[1])]), np.empty((0, 0))
+        self._settle_objective(X, sample_weight)
+        return dense_form(objective_of(self), self._exact_form(X, sample_weight), own._loss(X, sample_weight))
+
+    def _exact_form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
         self._check_size()
         frame = _frame_of(X, sample_weight)
         frame[0] = 0
@@ -308,13 +349,28 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         return QuadraticForm(form.gamma * scale[:, None] * scale, form.g * scale)
 
     def _estimate(self, sums: _Moments) -> None:
-        local, objective = self._minimum(sums)
+        local, self.objective_ = self._minimum(sums)
+        self._set_local(sums, local)
+
+    def _estimate_by_objective(self, X: Floats, sample_weight: Doubles | None) -> None:
+        sums = self._sums_in_blocks(X, sample_weight, None)
+        self._frame = sums.frame  # in which the compiled family is
+        loss = self._loss_about(None, X, sample_weight)
+        ridge = self.ridge * coordinates(self._terms(), sums.frame).square_of_x() if self.ridge else None
+        try:
+            found = minimum(objective_of(self), self._blocks(sums), loss, sums.n_samples, sums.eps, ridge)
+        except SingularError as error:
+            raise self._not_told_apart(sums, error) from error
+        self._set_minimum(found)
+        self._set_local(sums, found.theta)
+
+    def _set_local(self, sums: _Moments, local: Doubles) -> None:
+        """Set θ from the coefficients in y."""
         with np.errstate(over="ignore", invalid="ignore"):
             theta = coordinates(self._terms(), sums.frame).of_x(local)
         if not np.isfinite(theta).all():
             raise ValueError("coefficients overflow on the scale of X; rescale its columns")
         self._frame, self._solution = sums.frame, np.stack([theta, local])
-        self.objective_ = objective
         self._set_theta(theta)
         self._warn_unless_integrable(local, sums.frame)
 
@@ -373,30 +429,47 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
             local = solve(QuadraticForm(dense.gamma + penalty, dense.g), moments.eps)
             return local, form.value_and_slope(local)[0]
         except SingularError as error:
-            constant = moments.constant_columns(self._terms())
-            reason = f"column {constant[0]} is constant" if len(constant) else str(error)
-            raise ValueError(
-                f"{moments.n_samples} rows do not tell the {self._terms().n_params} coefficients apart: {reason}. Use "
-                "more rows or a lower degree, drop constant or duplicated columns, or pass a positive ridge"
-            ) from error
+            raise self._not_told_apart(moments, error) from error
 
-    def _warn_unless_integrable(self, local: Doubles, frame: Doubles) -> None:
+    def _not_told_apart(self, moments: _Moments, error: SingularError) -> ValueError:
+        constant = moments.constant_columns(self._terms())
+        reason = f"column {constant[0]} is constant" if len(constant) else str(error)
+        rows = "rows" if self._is_exact else "rows or n_projections"
+        return ValueError(
+            f"{moments.n_samples} rows do not tell the {self._terms().n_params} coefficients apart: {reason}. Use "
+            f"more {rows} or a lower degree, drop constant or duplicated columns, or pass a positive ridge"
+        )
+
+    def _rise(self, local: Doubles, frame: Doubles) -> str:
+        """Why exp of the polynomial cannot be normalised; empty where it can, or nothing is known of it."""
         orthant = isinstance(self.domain, NonNegative)
         if self._has_boundary and not orthant:
-            return  # on a bounded domain every polynomial will do; of others nothing is known
+            return ""  # on a bounded domain every polynomial will do; of others nothing is known
         terms = self._terms()
         leading = np.where(terms.leading, local, 0.0)
         value, direction = highest(terms, leading, orthant)
         if value < -1e-12 * np.abs(leading).max():
-            return
+            return ""
         direction = direction * frame[1]
         names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(terms.n_features)])
         words = in_words(direction / np.linalg.norm(direction), [str(name) for name in names])
-        warn(
+        return (
             f"the polynomial is no log density: its terms of degree {self.degree} are not negative in the direction "
-            f"{words}, so that exp of it cannot be normalised. Score function, Hyvärinen scores and gradients are "
-            "those of the formula all the same. More rows, another degree or interactions=False may mend it"
+            f"{words}, so that exp of it cannot be normalised"
         )
+
+    def _warn_unless_integrable(self, local: Doubles, frame: Doubles) -> None:
+        reason = self._rise(local, frame)
+        if reason:
+            warn(
+                f"{reason}. Score function, Hyvärinen scores and gradients are those of the formula all the same. More "
+                "rows, another degree or interactions=False may mend it"
+            )
+
+    def _check_density(self) -> None:
+        reason = self._rise(self._local, self._frame)
+        if reason:
+            raise ValueError(f"{reason}: there is nothing to draw from")
 
     def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
         own = coordinates(self._terms(), self._frame)
@@ -439,7 +512,7 @@ class PolynomialExponentialFamily(ClosedFormEstimator):
         They do where there are many rows and not many more moments than entries in the matrix that makes the scores.
         (Not in float32: moments are taken in doubles.)
         """
-        if len(X) < MANY_ROWS or X.dtype != np.float64 or self._has_boundary:
+        if len(X) < MANY_ROWS or X.dtype != np.float64 or self._has_boundary or not self._is_exact:
             return False
         terms = self._terms()
         d, highest_power = terms.n_features, 2 * terms.degree - 2

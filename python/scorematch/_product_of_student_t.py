@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from scorematch._constraints import constrained, unit_rows
 from scorematch._linear_experts import IndependentExperts, Search, best_common_coefficient
+from scorematch._objectives import ObjectiveName, ProjectionName
 from scorematch._optimize import Loss, Variables
-from scorematch._sampling import ExactSampler
 from scorematch._validation import check_flag, check_parameter, check_positive
 from scorematch._whitening import Prepared
 from scorematch.domains import Domain
@@ -24,7 +24,7 @@ LEAST_SHARE, MOST_SPREAD = 0.005, 1e4
 LEAST_EXPONENT, MOST_EXPONENT = 1e-3, 1e6
 
 
-class ProductOfStudentT(ExactSampler, IndependentExperts):
+class ProductOfStudentT(IndependentExperts):
     r"""Product of Student-t experts: a density of directions with heavy tails, fitted by score matching.
 
     .. math:: \log p(x) = -\sum_k \alpha_k \log\bigl(1 + \tfrac12 (w_k^\top (x - m))^2\bigr) + \text{const}
@@ -84,9 +84,19 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts, and of the order of the rows of minibatches.
+        Seed of the starts, of the order of the rows of minibatches, and of the random vectors of an `objective` that is
+        not exact.
     verbose : int, default=0
         1 shows the progress: on minibatches by a bar, if tqdm is installed.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
 
     Attributes
     ----------
@@ -116,6 +126,8 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         The weight that was used, with its caps in numbers.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -132,8 +144,10 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
     returned. `unit_length` rules it out: then the width of the centre is the same for all components, and exponents
     tell how peaked they are.
 
-    :meth:`sample` is for as many independent components as columns, with exponents above ½: then the sources have
-    densities proportional to :math:`(1+\tfrac12 s^2)^{-\alpha_k}`, of finite integral. Otherwise it is an error.
+    The exact sampler of :meth:`sample` is for as many components as columns: then the sources have densities
+    proportional to :math:`(1+\tfrac12 s^2)^{-\alpha_k}`. With more it goes by Hamiltonian Monte Carlo, which passes
+    into heavy tails slowly. Where the exponents of the components that see a direction do not add up to more than ½,
+    the density has no finite integral, and it is an error.
 
     On minibatches the rows come in a new random order in each epoch, and Adam (Kingma and Ba 2015) goes on until the
     objective has settled, see :class:`ICA`. The same `random_state` gives the same bits on any number of threads. Where
@@ -195,6 +209,12 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
     ) -> None:
         self.n_components = n_components
         self.whiten = whiten
@@ -214,15 +234,15 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         self._check_square()
-        if not (self.exponents_ > 0.5).all():
-            k = int(np.argmin(self.exponents_))
-            raise ValueError(
-                f"exponents_[{k}] is {self.exponents_[k]:.6g}: there is nothing to draw from, since the density has no "
-                "finite integral unless every exponent is above 0.5"
-            )
 
         def draw(n: int) -> Doubles:
             # Given a Gamma variable γ of shape α − ½, a normal of variance 1/γ: integrated, (1 + ½s²)^(−α).
@@ -231,6 +251,25 @@ class ProductOfStudentT(ExactSampler, IndependentExperts):
             return np.asarray(self.mean_ + np.linalg.solve(self.components_, sources.T).T)
 
         return draw
+
+    def _check_tails(self, directions: Doubles) -> None:
+        # Along a direction the density falls as |x|^(−2Σα), over the components that see it; and as |x|^(−2Σα) over all
+        # in most directions, of which there are d dimensions.
+        sees = np.abs(directions @ self.components_.T) > 1e-9 * np.linalg.norm(self.components_, axis=1)
+        powers = 2 * sees @ self.exponents_
+        if not (powers > 1).all():
+            seeing = np.flatnonzero(sees[int(np.argmin(powers))])
+            k = int(seeing[np.argmin(self.exponents_[seeing])])
+            raise ValueError(
+                f"exponents_[{k}] is {self.exponents_[k]:.6g}: there is nothing to draw from, since the density has no "
+                "finite integral unless the exponents of the components that see a direction add up to above 0.5"
+            )
+        d = directions.shape[1]
+        if not 2 * self.exponents_.sum() > d:
+            raise ValueError(
+                f"exponents_ add up to {self.exponents_.sum():.6g}: there is nothing to draw from, since the density "
+                f"has no finite integral in {d} dimensions unless they add up to above {d / 2:g}"
+            )
 
     # -- what the base asks for ----------------------------------------------------------------------------------
 

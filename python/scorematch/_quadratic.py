@@ -102,13 +102,19 @@ def relative_error(form: QuadraticForm, eps: float) -> float:
     return float(eps * eigenvalues[-1] / eigenvalues[0]) if eigenvalues[0] > 0 else float("inf")
 
 
-def form_from_gradients(loss: Callable[[Doubles], tuple[float, Doubles]], n_params: int) -> QuadraticForm:
+def form_from_gradients(
+    loss: Callable[[Doubles], tuple[float, Doubles]], n_params: int, sizes: Doubles | None = None
+) -> QuadraticForm:
     """Γ and g of any exponential family from its compiled gradient ∇J(θ) = Γθ − g, at n_params + 1 passes.
 
-    The short way to a closed form for a family of few parameters; one with many reaches Γ by its moments.
+    The short way to a closed form for a family of few parameters; one with many reaches Γ by its moments. `sizes` are
+    those of parameters that change the objective by about 1; 1 where None.
     """
     g = -loss(np.zeros(n_params))[1]
-    columns = [loss(unit)[1] + g for unit in np.eye(n_params)]
+    units = np.ones(n_params) if sizes is None else sizes
+    # So large that Γu is not lost beside g: the form is as right far out.
+    units = units * max(1.0, float(np.abs(units * g).max(initial=0.0)))
+    columns = [(loss(unit)[1] + g) / unit.max() for unit in np.diag(units)]
     gamma = np.stack(columns, axis=1)
     return QuadraticForm((gamma + gamma.T) / 2, g)
 
@@ -137,6 +143,16 @@ class BlockForm:
     def is_apart(self) -> bool:
         """Whether no two blocks share an entry."""
         return self.index.size == self.n_params
+
+    @property
+    def diagonal(self) -> Doubles:
+        """That of Γ, (n_params,)."""
+        return self.gathered(np.einsum("jaa->ja", self.blocks))
+
+    def with_linear(self, g: Doubles) -> "BlockForm":
+        """The form with another g, of which every block has an equal share."""
+        share = g / np.bincount(self.index.ravel(), minlength=self.n_params)
+        return replace(self, linear=share[self.index])
 
     def gathered(self, values: Doubles) -> Doubles:
         """The sum over blocks of what each has for its entries, (n_params,)."""
@@ -219,7 +235,7 @@ class BlockForm:
         """
         from scipy.sparse.linalg import LinearOperator, cg
 
-        diagonal = self.gathered(np.einsum("jaa->ja", self.blocks))
+        diagonal = self.diagonal
         if not (diagonal > 0).all():
             raise SingularError(f"parameter {int(np.argmin(diagonal > 0))} does not enter the objective at all")
         scale = 1 / np.sqrt(diagonal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -16,8 +16,8 @@ from sklearn.utils import check_random_state
 from scorematch import _core
 from scorematch._base import Loss
 from scorematch._moments import Moments
+from scorematch._objectives import ObjectiveName, ProjectionName
 from scorematch._optimize import Settings, minimise, warn_unless_converged
-from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_count, check_parameter, check_positive_definite
 from scorematch._warnings import warn
 from scorematch._whole_data import WholeDataEstimator
@@ -39,7 +39,7 @@ COLLAPSED = 0.01
 START_ROWS, START_ROUNDS = 20_000, 20
 
 
-class StudentT(ExactSampler, WholeDataEstimator):
+class StudentT(WholeDataEstimator):
     r"""Multivariate Student t distribution, with degrees of freedom given or estimated.
 
     .. math:: \log p(x) = -\tfrac12(\nu+d) \log\bigl(1 + q/\nu\bigr) + \text{const},
@@ -75,9 +75,19 @@ class StudentT(ExactSampler, WholeDataEstimator):
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     random_state : int, RandomState or None
-        Seed of the starts beyond the first, which is not random.
+        Seed of the starts beyond the first, which is not random, and of the random vectors of an `objective` that is
+        not exact.
     verbose : int, default=0
         1 prints the progress.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
 
     Attributes
     ----------
@@ -106,6 +116,8 @@ class StudentT(ExactSampler, WholeDataEstimator):
         The weight that was used, with its caps in numbers.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -117,6 +129,8 @@ class StudentT(ExactSampler, WholeDataEstimator):
 
     Tails decide what `df` is, and `robust` takes their weight: of less than some thousand rows give `df`, which makes a
     robust model by itself, or leave ``robust=0``.
+
+    The exact sampler of :meth:`sample` divides a Gaussian by the root of a chi-squared variable.
 
     The objective has no lower bound when a scale collapses on a row, or on rows that agree in one direction. The
     estimate is the minimum next to the start, which is that of maximum likelihood on all of space, of up to 20 000
@@ -163,6 +177,12 @@ class StudentT(ExactSampler, WholeDataEstimator):
         n_jobs: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
     ) -> None:
         self.df = df
         self.domain = domain
@@ -174,6 +194,12 @@ class StudentT(ExactSampler, WholeDataEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
 
     def _sampler(self, random: np.random.RandomState) -> Callable[[int], Doubles]:
         factor = np.linalg.cholesky(self.scale_)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
+from scorematch._objectives import objective_of
 from scorematch._sandwich import errors_of
 from scorematch._tables import Layout, ShownAsTable, decimals_for, number, p_text, short_repr
 from scorematch.domains import RealSpace
@@ -251,6 +252,8 @@ def _head(model: ScoreMatchingEstimator, found: Sandwich, level: float, kind: st
     }
     if model._has_boundary:
         head["weight"] = short_repr(getattr(model, "weight_", model._weight()))
+    if not model._is_exact:
+        head["minimised"] = str(objective_of(model))
     return head
 
 

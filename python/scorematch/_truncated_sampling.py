@@ -13,17 +13,14 @@ from sklearn.utils import check_random_state
 
 from scorematch._copositive import grows_without_end
 from scorematch._gibbs import Chains, Pairwise, Region, region_of
-from scorematch._sampling import reject
+from scorematch._sampling import PILOT, ChainOptions, Draw, NoSamplerError, keeps_enough, reject
 from scorematch._slice_sampling import SliceChains
 from scorematch._threads import effective_threads
 from scorematch._validation import check_count, check_parameter, check_real, check_symmetric
-from scorematch.domains import Domain, NonNegative, Sphere
+from scorematch.domains import Domain, NonNegative, RealSpace, Sphere
 
 Doubles = NDArray[np.float64]
 Method = Literal["auto", "rejection", "gibbs"]
-# Draws that tell how many of them rejection would keep, and the share that it must keep to be chosen.
-PILOT = 5000
-WORTH_REJECTING = 0.002
 
 
 def sample_truncated_gaussian(
@@ -265,8 +262,8 @@ def _sample(model: Pairwise, name: str, options: _Options, random: np.random.Ran
     if independent and options.method == "auto":
         options = replace(options, method="gibbs", n_chains=options.n_samples, burn_in=0, start=None)
     if options.method != "gibbs":
-        draw = _gaussian_draws(model, random) if model.is_gaussian else None
-        if draw is not None and (options.method == "rejection" or _keeps_enough(draw, options.domain)):
+        draw = gaussian_draws(model, random) if model.is_gaussian else None
+        if draw is not None and (options.method == "rejection" or keeps_enough(draw, options.domain)):
             return reject(draw, options.domain, options.n_samples)
         if options.method == "rejection":
             raise ValueError("method='rejection' needs a = b = 1 and a positive definite matrix; use method='gibbs'")
@@ -301,7 +298,7 @@ def _sweep_within(chains: Chains | SliceChains, n_sweeps: int, domain: Any) -> D
     raise ValueError(f"draws are so near to the boundary of {domain!r} that rounding carries them over it; rescale")
 
 
-def _gaussian_draws(model: Pairwise, random: np.random.RandomState) -> Callable[[int], Doubles] | None:
+def gaussian_draws(model: Pairwise, random: np.random.RandomState) -> Callable[[int], Doubles] | None:
     """What draws from the Gaussian on all of space; None where the matrix is not positive definite."""
     try:
         factor = np.linalg.cholesky(model.interaction)
@@ -314,10 +311,6 @@ def _gaussian_draws(model: Pairwise, random: np.random.RandomState) -> Callable[
         return np.asarray(mean + solve_triangular(factor, noise, lower=True, trans="T").T)
 
     return draw
-
-
-def _keeps_enough(draw: Callable[[int], Doubles], domain: Any) -> bool:
-    return bool(np.count_nonzero(domain.contains(draw(PILOT))) >= WORTH_REJECTING * PILOT)
 
 
 def _check_density(model: Pairwise, name: str, region: Region | None) -> None:
@@ -367,7 +360,7 @@ def _found_start(model: Pairwise, region: Region | None, options: _Options, rand
     n, d = options.n_chains, model.n_features
     spread = 1 / np.sqrt(np.diagonal(model.interaction))
     if region is not None and region.is_product:
-        return np.column_stack([_within(ends, spread[j], n, random) for j, ends in enumerate(region.intervals)])
+        return np.column_stack([within(ends, spread[j], n, random) for j, ends in enumerate(region.intervals)])
     if region is not None and region.constraints is not None:
         return np.tile(_deep_inside(region, float(spread.max())), (n, 1))
     try:
@@ -404,7 +397,7 @@ def _deep_inside(region: Region, spread: float) -> Doubles:
     return np.asarray(found.x[:d])
 
 
-def _within(ends: Doubles, spread: float, n: int, random: np.random.RandomState) -> Doubles:
+def within(ends: Doubles, spread: float, n: int, random: np.random.RandomState) -> Doubles:
     """Points of intervals, not at their ends, and no further from finite ends than the spread."""
     low, high = ends[random.randint(len(ends), size=n)].T
     width = np.minimum(high - low, spread)
@@ -412,39 +405,45 @@ def _within(ends: Doubles, spread: float, n: int, random: np.random.RandomState)
     return np.asarray(nearest_end + random.uniform(0.1, 0.9, size=n) * width)
 
 
-def draw_truncated_gaussian(
-    precision: Doubles,
-    linear: Doubles,
-    domain: Any,
-    n_samples: int,
-    random: np.random.RandomState,
-    n_jobs: int | None = None,
-) -> Doubles:
-    """Rows of the Gaussian with log density −½xᵀPx + ηᵀx on a domain, P as :func:`sample_truncated_gaussian` says."""
-    options = _Options.checked(len(linear), domain, n_samples, None, 500, 10, n_jobs, "auto", None)
-    return _sample(Pairwise(precision, linear, 1.0, 1.0), "precision", options, random)
+def independent_sampler(
+    model: Pairwise, name: str, domain: Any, random: np.random.RandomState, n_jobs: int | None
+) -> Draw | None:
+    """What draws coordinates that do not depend on each other, each exactly; None where the model is not so.
 
-
-def sample_on_domain(
-    draw: Callable[[int], Doubles],
-    log_density: Callable[[Doubles], Doubles],
-    domain: Any,
-    n_samples: int,
-    random: np.random.RandomState,
-    burn_in: int = 200,
-) -> Doubles:
-    """Draws of any density, cut off at the boundary of any domain.
-
-    `draw` gives exact draws without truncation, `log_density` the log density up to a constant. By rejection where it
-    keeps enough; else by slice sampling, a chain a row, from points that are uniform on the domain.
+    `name` is that of the matrix, for errors.
     """
-    pilot = draw(PILOT)
-    if np.count_nonzero(domain.contains(pilot)) >= WORTH_REJECTING * PILOT:
-        return reject(draw, domain, n_samples)
-    d = pilot.shape[1]
-    try:
-        start = np.asarray(domain.sample_uniform(n_samples, random_state=random, n_features=d), dtype=np.float64)
-    except (AttributeError, ValueError):
-        return reject(draw, domain, n_samples)  # which tells that it keeps too few, if it does
-    deviation = np.minimum(pilot.std(axis=0), np.ptp(start, axis=0) + np.finfo(float).tiny)
-    return SliceChains(log_density, domain, start, 2 * deviation, random).sweep(burn_in)
+    region = None if domain is None else region_of(domain, model.n_features)
+    if region is None or not region.is_product or not model.has_exact_independent_coordinates:
+        return None
+    if not (np.diagonal(model.interaction) > 0).all():
+        return None
+
+    def draw(n: int) -> Doubles:
+        options = _Options.checked(model.n_features, domain, n, None, 0, 1, n_jobs, "auto", None)
+        return _sample(model, name, options, random)
+
+    return draw
+
+
+def gibbs_draws(
+    model: Pairwise,
+    name: str,
+    domain: Any,
+    n_samples: int,
+    random: np.random.RandomState,
+    options: ChainOptions,
+    n_jobs: int | None,
+) -> Doubles:
+    """By Gibbs sampling, a chain a row unless there are to be fewer; `NoSamplerError` where it is not for the model."""
+    domain = RealSpace() if domain is None else domain
+    region = region_of(domain, model.n_features)
+    if not model.is_gaussian and region is not None and not region.is_nonnegative:
+        raise NoSamplerError(f"the Gibbs sampler is for a = b = 1, or a domain in the orthant; this is {domain!r}")
+    diagonal = np.diagonal(model.in_y()["precision"])
+    if (region is None or region.is_bounded) and not (diagonal > 0).all():
+        raise NoSamplerError(f"the Gibbs sampler is for a {name} that is positive on its diagonal")
+    _, warmup, thin = options.schedule("gibbs", n_samples)
+    checked = _Options.checked(
+        model.n_features, domain, n_samples, options.n_chains, warmup, thin, n_jobs, "gibbs", None
+    )
+    return _sample(model, name, checked, random)

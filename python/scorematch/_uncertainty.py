@@ -25,6 +25,7 @@ from scorematch._estimating import (
     sandwich,
     sum_products,
 )
+from scorematch._objectives import rows_from
 from scorematch._reweighted_equations import ReweightedEquations
 from scorematch._sandwich import Sandwich, errors_of
 from scorematch._validation import Floats, check_real, check_sample_weight, check_theta
@@ -67,9 +68,10 @@ class InferentialEstimator(ScoreMatchingEstimator):
 
     def _gradient_rows(self, X: Floats, theta: Doubles | None = None) -> Doubles:
         """∇ρ of each row in θ, (n, p)."""
+        field = self._field(X)  # first: what it settles is for all θ
         model = self if theta is None else self._at(theta)
         return _core.loss_gradients(
-            model._compiled(), model._compiled_theta(), X, model._field(X), model._threads(), model._origin()
+            model._compiled(), model._compiled_theta(), X, field, model._threads(), model._origin()
         )
 
     def _gradient_products(self, X: Floats, sample_weight: Doubles | None) -> Products:
@@ -238,7 +240,7 @@ class InferentialEstimator(ScoreMatchingEstimator):
     # -- what it gives -------------------------------------------------------------------------------------------
 
     def loss_gradients(self, X: ArrayLike, theta: ArrayLike | None = None) -> Doubles:
-        r"""The gradient of each row's Hyvärinen score with respect to θ.
+        r"""The gradient with respect to θ of what each row adds to the objective: of its Hyvärinen score, if exact.
 
         Parameters
         ----------
@@ -524,16 +526,22 @@ class InferentialEstimator(ScoreMatchingEstimator):
     ) -> float:
         """NJ less Σ w² ∇ρᵀ(influence): what the estimate owes to each row, whatever equations it solves."""
         weight = np.ones(len(X)) if sample_weight is None else sample_weight
-        value = float(self._evaluate_objective(X) @ weight)
+        value = self._summed_objective(X, weight)
         for block in blocks_of_rows(len(X), len(self.theta_)):
-            own = self._gradient_rows(X[block])
-            pulled = equations.rows(X[block]) @ found.influence_map.T
+            with rows_from(block.start):
+                own = self._gradient_rows(X[block])
+                pulled = equations.rows(X[block]) @ found.influence_map.T
             value += float(np.einsum("np,np,n->", own, pulled, weight[block] ** 2))
         return value
 
-    def _evaluate_objective(self, X: Floats) -> Doubles:
+    def _summed_objective(self, X: Floats, sample_weight: Doubles | None) -> float:
+        """Σ wρ."""
+        if not self._is_exact:
+            total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
+            return total * self._loss(X, sample_weight)(self.theta_)[0]
         terms = self._evaluate_rows(X, "norm_term", "hessian_term")
-        return self._power * terms["norm_term"].astype(np.float64) + terms["hessian_term"]
+        rho = self._power * terms["norm_term"].astype(np.float64) + terms["hessian_term"]
+        return float(rho.sum() if sample_weight is None else rho @ sample_weight)
 
     def summary(
         self,
@@ -607,5 +615,7 @@ _NO_PARAMETERS = frozenset(
         "standard_errors",
         "robust_weights",
         "powers",
+        "noise_seed",
+        "difference_step",
     ]
 )

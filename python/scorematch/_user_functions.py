@@ -21,6 +21,8 @@ class UserFunction:
     function: RowFunction
     # Names and lengths of the axes behind that of the rows.
     axes: tuple[tuple[str, int], ...]
+    # Whether NaN and infinity are an error.
+    finite: bool = True
 
     def __call__(self, block: Doubles, first_row: int) -> Doubles:
         """The values at a block of rows, the first of which is row `first_row` of X."""
@@ -41,7 +43,7 @@ class UserFunction:
             names = ", ".join(["n_rows", *(name for name, _ in self.axes)])
             raise ValueError(f"{self} must return an array of shape ({names}) = {shape} for {rows}; got {values.shape}")
         values = values.astype(np.float64, copy=False)
-        if not np.isfinite(values).all():
+        if self.finite and not np.isfinite(values).all():
             position = np.unravel_index(int(np.argmin(np.isfinite(values))), shape)
             place = ", ".join(
                 f"{name.removeprefix('n_').removesuffix('s')} {number}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,8 +20,8 @@ from scorematch._estimating import (
 )
 from scorematch._field import check_inside
 from scorematch._moments import Moments
+from scorematch._objectives import ObjectiveName, ProjectionName
 from scorematch._quadratic import QuadraticForm, SingularError, solutions, solve
-from scorematch._sampling import ExactSampler
 from scorematch._validation import Floats, check_parameter, check_samples, raw_sample_weight
 from scorematch._warnings import warn
 from scorematch.domains import Domain, Sphere
@@ -32,7 +32,7 @@ DIRECTIONS = ("joint", "mean")
 FEW_NUMBERS = 10_000
 
 
-class VonMisesFisher(ExactSampler, ClosedFormEstimator):
+class VonMisesFisher(ClosedFormEstimator):
     r"""Von Mises-Fisher distribution on the unit sphere in any dimension, fitted in closed form.
 
     .. math:: \log p(x) = \kappa\,\mu^\top x + \text{const}, \qquad \|x\| = 1
@@ -55,6 +55,17 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
+    objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
+        What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
+        :class:`Gaussian`.
+    n_projections, projection, variance_reduction, noise_scale, difference_step : optional
+        Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
+        "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
+        (several for several levels), and the step of differences (where None, a tenth of the smallest standard
+        deviation of a column). See the notes of :class:`Gaussian`.
+    random_state : int, RandomState or None
+        Seed of the random vectors of an `objective` that is not exact.
 
     Attributes
     ----------
@@ -74,6 +85,8 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         Always True and 1.
     robust_weights_, n_reweightings_ : ndarray of shape (n_samples,), int
         With `robust`: Windham's weights at the estimate, of mean 1, and how many times they were made anew.
+    noise_seed_, difference_step_ : int, float
+        With an `objective` that is not exact: the seed of its random vectors, and with "finite_difference" its step.
     n_features_in_ : int
         Number of columns seen by ``fit``.
 
@@ -106,11 +119,25 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         normalize: bool = False,
         robust: float = 0.0,
         n_jobs: int | None = None,
+        objective: ObjectiveName = "exact",
+        n_projections: int = 1,
+        projection: ProjectionName = "rademacher",
+        variance_reduction: bool = True,
+        noise_scale: float | Sequence[float] | None = None,
+        difference_step: float | None = None,
+        random_state: Any = None,
     ) -> None:
         self.direction = direction
         self.normalize = normalize
         self.robust = robust
         self.n_jobs = n_jobs
+        self.objective = objective
+        self.n_projections = n_projections
+        self.projection = projection
+        self.variance_reduction = variance_reduction
+        self.noise_scale = noise_scale
+        self.difference_step = difference_step
+        self.random_state = random_state
 
     def hessian_diagonal(self, X: ArrayLike) -> Floats:
         """Not defined on the sphere.
@@ -208,7 +235,7 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
         }
 
     def _loss(self, X: Floats, sample_weight: Doubles | None) -> Loss:
-        if X.size < FEW_NUMBERS:
+        if X.size < FEW_NUMBERS or not self._is_exact:
             return super()._loss(X, sample_weight)
         # Moments tell everything, and take one pass.
         gamma, g = _quadratic_form(self._moments_of(X, sample_weight)).raised(self._power)
@@ -237,6 +264,12 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
     def _check_options(self) -> None:
         if self.direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {DIRECTIONS}; got {self.direction!r}")
+        super()._check_options()
+        if self.direction != "joint" and not self._is_exact:
+            raise ValueError(
+                f"direction={self.direction!r} goes with objective='exact' alone; got objective={self.objective!r}. "
+                "Use direction='joint'"
+            )
 
     def _sums(self, X: Floats, sample_weight: Doubles | None, earlier: Any) -> Moments:
         _check_dimension(X.shape[1])
@@ -247,7 +280,7 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
     ) -> Doubles:
         return Moments.of_blocks(X, sample_weight, ends, like=like, n_threads=self._threads())
 
-    def _form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
+    def _exact_form(self, X: Floats, sample_weight: Doubles | None) -> QuadraticForm:
         return _quadratic_form(self._moments_of(X, sample_weight)).raised(self._power)
 
     def _estimates(self, vectors: Doubles, like: Moments, n_samples: int) -> Doubles | None:
@@ -259,6 +292,14 @@ class VonMisesFisher(ExactSampler, ClosedFormEstimator):
     def _estimate(self, sums: Moments) -> None:
         form = _quadratic_form(sums).raised(self._power)
         theta = _joint(form, sums) if self.direction == "joint" else _along_mean(form, sums)
+        self._set_estimate(form, theta)
+
+    def _estimate_by_objective(self, X: Floats, sample_weight: Doubles | None) -> None:
+        _check_dimension(X.shape[1])
+        form = self._form(X, sample_weight)
+        self._set_estimate(form, _joint(form, self._moments_of(X, sample_weight)))
+
+    def _set_estimate(self, form: QuadraticForm, theta: Doubles) -> None:
         self.objective_ = float(0.5 * theta @ form.gamma @ theta - form.g @ theta)
         self._set_theta(theta)
 
@@ -328,7 +369,8 @@ class _AlongMean(EstimatingEquations):
         found = Products(0.0, np.zeros(d), np.zeros((d, d)))
         for block in blocks_of_rows(len(X), d):
             weight = None if sample_weight is None else sample_weight[block]
-            found += products_of_rows(self.model._evaluate_objective(X[block]), self.rows(X[block]), weight)
+            loss = self.model._summed_objective(X[block], weight)
+            found += products_of_rows(loss, self.rows(X[block]), weight)
         return found
 
     def jacobian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:

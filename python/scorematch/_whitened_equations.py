@@ -19,6 +19,7 @@ from scorematch._estimating import (
     natural_scales,
     products_of_rows,
 )
+from scorematch._objectives import rows_from
 from scorematch._optimize import Loss, Variables
 from scorematch._validation import Floats
 from scorematch._whitening import Prepared
@@ -75,7 +76,7 @@ class WhitenedEquations(EstimatingEquations):
 
     def rows(self, X: Floats) -> Doubles:
         data = self._whitened(X)
-        field, threads = self.model._field(data), self.model._threads()
+        field, threads = self.model._field_of_fit(data), self.model._threads()
         slopes = _core.loss_gradients(self.family, self.theta, data, field, threads, None) @ self.inward
         i, j = self.pairs
         z = data.astype(np.float64, copy=False)
@@ -87,12 +88,14 @@ class WhitenedEquations(EstimatingEquations):
         for block in blocks_of_rows(len(X), q):
             weight = None if sample_weight is None else sample_weight[block]
             # The loss is that on the data's own scale, as objective_ is.
-            found += products_of_rows(self.model._evaluate_objective(X[block]), self.rows(X[block]), weight)
+            with rows_from(block.start):
+                rows, loss = self.rows(X[block]), self.model._summed_objective(X[block], weight)
+            found += products_of_rows(loss, rows, weight)
         return found
 
     def jacobian(self, X: Floats, sample_weight: Doubles | None) -> tuple[Doubles, float]:
         data, n = self._whitened(X), len(self.point)
-        threads, field = self.model._threads(), self.model._field(data)
+        threads, field = self.model._threads(), self.model._exact_field(data)
         terms = _core.evaluate(self.family, self.theta, data, field, ["norm_term"], threads, None)
         norm_term = float(np.average(terms["norm_term"], weights=sample_weight))
         squares = np.diagonal(self.products(X, sample_weight).squares)[:n] / len(X)
@@ -114,5 +117,6 @@ class WhitenedEquations(EstimatingEquations):
         return whole, BY_DIFFERENCES
 
     def _loss(self, rows: Floats, weight: Doubles | None) -> Loss:
-        loss: Loss = _core.Loss(self.family, rows, weight, self.model._field(rows), self.model._threads(), None)
+        field = self.model._field_of_fit(rows)
+        loss: Loss = _core.Loss(self.family, rows, weight, field, self.model._threads(), None)
         return loss if self.variables is None else self.variables.loss(loss)

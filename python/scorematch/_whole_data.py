@@ -54,6 +54,8 @@ class WholeDataEstimator(InferentialEstimator):
     def _fit_rows(self, X: Floats, sample_weight: NDArray[np.float64] | None, begun: bool = False) -> None:
         """Fit to rows that are checked: from the beginning, or from the model as it is."""
         self._settle_weight(X, sample_weight)
+        if not begun:
+            self._settle_objective(X, sample_weight)
 
         def estimate(weight: NDArray[np.float64] | None, again: bool = begun) -> None:
             (self._refit if again else self._fit)(X, weight)

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks for, and give the exit code."""
     if arguments.command == "paper":
         return paper(arguments)
-    {"fit": fit, "terms": terms, "models": list_models, "info": info}[arguments.command](arguments)
+    {"fit": fit, "terms": terms, "sample": sample, "models": list_models, "info": info}[arguments.command](arguments)
     return 0
 
 
@@ -151,6 +151,9 @@ class _Scaling:
 
     def apply(self, values: Floats) -> Floats:
         return ((values - self.mean) / self.scale).astype(values.dtype)
+
+    def undo(self, values: Doubles) -> Doubles:
+        return np.asarray(values * self.scale + self.mean)
 
     @classmethod
     def from_file(cls, contents: Mapping[str, Any]) -> _Scaling | None:
@@ -294,6 +297,10 @@ def _facts(
         "convergence": f"yes, {iterations}" if model.converged_ else f"no, stopped after {iterations}",
         "time": f"{seconds:.2g} s, {threads} thread{'' if threads == 1 else 's'}",
     }
+    if not model._is_exact:
+        from scorematch._objectives import objective_of  # with SciPy, which lists of names do not need
+
+        facts["minimised"] = str(objective_of(model))
     if hasattr(model, "robust_weights_"):
         few = f"{np.count_nonzero(model.robust_weights_ < 0.01)} of {n} rows have a weight below 1 % of the mean"
         facts["robust"] = f"{model.n_reweightings_} reweightings; {few}"
@@ -352,12 +359,7 @@ def terms(arguments: argparse.Namespace) -> None:
         print_note("the terms are those of standardised data, the scale on which the model was fitted")
     with _library_errors(model_options(type(model)), table):
         norm_term, hessian_term = (term.astype(np.float64) for term in model.score_matching_terms(values))
-    rows = _rows_of_text(np.column_stack([norm_term, hessian_term, norm_term + hessian_term]))
-    if arguments.output:
-        with open(arguments.output, "w", encoding="utf-8") as file:
-            file.writelines(rows)
-    else:
-        sys.stdout.writelines(rows)
+    _write_rows(TERMS, np.column_stack([norm_term, hessian_term, norm_term + hessian_term]), arguments.output)
 
 
 def _load(path: str) -> tuple[ScoreMatchingEstimator, list[str], _Scaling | None]:
@@ -383,11 +385,46 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _rows_of_text(values: Doubles) -> Iterator[str]:
-    yield ",".join(TERMS) + "\n"
+# -- sample --------------------------------------------------------------------------------------------------------
+
+
+def sample(arguments: argparse.Namespace) -> None:
+    _check_can_write(arguments.output)
+    model, names, scaling = _load(arguments.model)
+    if hasattr(model, "n_jobs"):
+        model.set_params(n_jobs=arguments.n_jobs)
+    with _library_errors(model_options(type(model)), None):
+        rows = model.sample(
+            arguments.n_samples,
+            arguments.random_state,
+            arguments.method,
+            n_chains=arguments.n_chains,
+            n_warmup=arguments.n_warmup,
+            thin=arguments.thin,
+            step_size=arguments.step_size,
+        )
+    if scaling is not None:
+        rows = scaling.undo(rows)
+    _write_rows(names or [f"x{column}" for column in range(rows.shape[1])], rows, arguments.output)
+
+
+# -- tables of numbers -----------------------------------------------------------------------------------------------
+
+
+def _write_rows(names: Sequence[str], values: Doubles, output: str | None) -> None:
+    """As CSV to a file or standard output; reading it gives the same bits."""
+    if output is None:
+        sys.stdout.writelines(_rows_of_text(names, values))
+        return
+    with open(output, "w", encoding="utf-8") as file:
+        file.writelines(_rows_of_text(names, values))
+
+
+def _rows_of_text(names: Sequence[str], values: Doubles) -> Iterator[str]:
+    yield ",".join(_quoted(name) if set(name) & set(',"\r\n') else name for name in names) + "\n"
     for start in range(0, len(values), 10_000):
         block = values[start : start + 10_000].tolist()
-        yield "".join(f"{norm!r},{hessian!r},{total!r}\n" for norm, hessian, total in block)
+        yield "".join(",".join(map(repr, row)) + "\n" for row in block)
 
 
 # -- models and info -----------------------------------------------------------------------------------------------
@@ -467,11 +504,12 @@ def paper(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _library_errors(options: Sequence[Option], table: Table) -> Iterator[list[str]]:
+def _library_errors(options: Sequence[Option], table: Table | None) -> Iterator[list[str]]:
     """Errors and warnings of the library as the command line's; what it prints goes to standard error."""
 
     def translate(message: str) -> str:
-        return _in_the_tables_words(in_flags(message, options), table)
+        in_words = in_flags(message, options)
+        return in_words if table is None else _in_the_tables_words(in_words, table)
 
     with warnings_as_lines(translate) as warned, redirect_stdout(sys.stderr):
         try:

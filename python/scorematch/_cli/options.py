@@ -149,6 +149,14 @@ def model_options(cls: type[ScoreMatchingEstimator]) -> list[Option]:
         for name, parameter in constructor(cls).items()
         if name not in COMMON
     ]
+    # What is said of several options together is shown with the first.
+    first: dict[str, str] = {}
+    for option in options:
+        first.setdefault(option.help, option.flag)
+    options = [
+        option if first[option.help] == option.flag else dataclasses.replace(option, help=f"See {first[option.help]}.")
+        for option in options
+    ]
     # The docstrings speak Python: NonNegative() is non-negative here.
     spelled = {f"{known.__name__}()": name for option in options for name, known in option.objects.items()}
     for call, name in spelled.items():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Family = type[ScoreMatchingEstimator]
 
 DATASETS = ("iris", "wine", "breast_cancer", "diabetes", "digits")
+SAMPLERS = ("auto", "exact", "gibbs", "langevin", "mala", "hmc")
 PLOT_FORMATS = (".png", ".pdf", ".svg")
 REPORT_FORMATS = (".html", ".htm")
 
@@ -48,7 +49,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace | None:
     if unknown:
         _refuse(unknown, family)
     if arguments.command is None:
-        raise CommandError("give a command: fit, terms, models, info or paper (see 'scorematch --help')")
+        raise CommandError("give a command: fit, terms, sample, models, info or paper (see 'scorematch --help')")
     arguments.family = family
     return arguments
 
@@ -87,6 +88,7 @@ def _build(family: Family | None) -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     _add_fit(commands, family)
     _add_terms(commands)
+    _add_sample(commands)
     listing = commands.add_parser("models", help="list the models and their options", allow_abbrev=False)
     listing.add_argument("--json", action="store_true", help="print JSON")
     info = commands.add_parser("info", help="show what this installation is and runs on", allow_abbrev=False)
@@ -149,6 +151,33 @@ def _add_terms(commands: argparse._SubParsersAction[Parser]) -> None:
     terms.add_argument("model", metavar="MODEL.json", help="a file that 'scorematch fit --output' wrote")
     _add_data_options(terms)
     terms.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+
+
+def _add_sample(commands: argparse._SubParsersAction[Parser]) -> None:
+    sample = commands.add_parser(
+        "sample",
+        help="draw from a fitted model, as CSV",
+        usage="scorematch sample MODEL.json [options]",
+        description="Draw rows from a fitted model, as CSV with the columns of the data that it was fitted to.",
+        allow_abbrev=False,
+    )
+    sample.add_argument("model", metavar="MODEL.json", help="a file that 'scorematch fit --output' wrote")
+    sample.add_argument("--n-samples", metavar="N", type=int, default=1000, help="how many rows (default: 1000)")
+    sample.add_argument(
+        "--method",
+        choices=SAMPLERS,
+        default="auto",
+        help="exact draws, or those of Markov chains; auto takes exact ones where it can (default: auto)",
+    )
+    sample.add_argument("--n-chains", metavar="N", type=int, help="number of chains (default: up to 256)")
+    sample.add_argument("--n-warmup", metavar="N", type=int, help="iterations before the first row of a chain")
+    sample.add_argument("--thin", metavar="N", type=int, help="iterations from one row of a chain to its next")
+    sample.add_argument("--step-size", metavar="STEP", type=float, help="of langevin, mala and hmc (default: found)")
+    sample.add_argument(
+        "--random-state", metavar="SEED", type=int, default=0, help="seed of everything random (default: 0)"
+    )
+    sample.add_argument("--output", metavar="FILE", help="where to write (default: standard output)")
+    sample.add_argument("--n-jobs", metavar="N", type=int, help="number of threads (default: all processors)")
 
 
 def _add_paper(commands: argparse._SubParsersAction[Parser]) -> None:

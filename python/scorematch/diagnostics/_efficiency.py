@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scorematch._base import ScoreMatchingEstimator
 from scorematch._estimating import BY_DIFFERENCES, blocks_of_rows, natural_scales
+from scorematch._objectives import rows_from
 from scorematch._sandwich import Bread
 from scorematch._validation import Floats, check_count
 from scorematch._warnings import warn
@@ -219,7 +220,8 @@ class _Moments:
         for block in blocks_of_rows(len(rows), 8 * len(model.theta_)):
             points = in_doubles(model, rows[block])
             slopes = model._log_density_slopes(points, unknown)
-            both = np.hstack([model._gradient_rows(rows[block])[:, chosen], slopes[:, chosen]])
+            with rows_from(block.start):
+                both = np.hstack([model._gradient_rows(rows[block])[:, chosen], slopes[:, chosen]])
             sums += w[block] @ both
             squares += both.T @ (w[block, None] * both)
         squares -= np.outer(sums, sums)

@@ -13,6 +13,7 @@ from scipy.special import fdtrc, ndtr
 from scorematch._base import ScoreMatchingEstimator
 from scorematch._differences import jacobian
 from scorematch._estimating import blocks_of_rows
+from scorematch._objectives import rows_from
 from scorematch._sandwich import Sandwich
 from scorematch._validation import Floats
 from scorematch.diagnostics._operator import SteinOperator, column_names, in_doubles, settled
@@ -320,7 +321,8 @@ def _covariance(
         parts = fields.values(SteinOperator.at_rows(model, rows[block])) - means
         variances += w[block] ** 2 @ parts**2
         if response is not None:
-            parts += response.shifts(rows[block])
+            with rows_from(block.start):
+                parts += response.shifts(rows[block])
         parts *= w[block, None]
         covariance += parts.T @ parts
     return covariance, variances

@@ -22,7 +22,10 @@ NAMES = [
     "hyvarinen2005-overcomplete",
     "liu2022-polygon",
     "measured-graphs",
+    "song-ermon2019-two-modes",
+    "song2019-sliced",
     "swersky2011-rbm",
+    "vincent2011-denoising",
     "yu2019-edge-recovery",
     "yu2019-exponential-rate",
 ]
@@ -273,3 +276,40 @@ def test_measurements_and_strengths():
     found = strengths(scorematch.PairwiseInteraction.from_params(interaction=K, linear=np.zeros(3)))
     np.testing.assert_allclose(found, [[0, 0.5, 0], [0.5, 0, -0.1], [0, -0.1, 0]])
     assert sorted(around_a_circle(found)) == [0, 1, 2]
+
+
+def test_variances_over_projections():
+    """Against draws; and what projections add to a precision matrix, against a mean over x of the formulas."""
+    from scorematch.papers.song2019_sliced import SLICINGS
+
+    d, rng = 4, np.random.default_rng(0)
+    B = rng.standard_normal((d, d))
+    B = B + B.T
+    v = {"rademacher": rng.choice([-1.0, 1.0], (200_000, d)), "gaussian": rng.standard_normal((200_000, d))}
+    v["sphere"] = np.sqrt(d) * v["gaussian"] / np.linalg.norm(v["gaussian"], axis=1, keepdims=True)
+    x = rng.standard_normal((30_000, d, 1))
+    for slicing in SLICINGS:
+        drawn = v[slicing.distribution]
+        assert slicing.variance(B) == pytest.approx(np.var((drawn @ B * drawn).sum(axis=1)), rel=0.02)
+        total = 0.0
+        for i, j in zip(*np.triu_indices(d), strict=True):
+            # −vᵀPv and, where it depends on v, ½(vᵀPx)², differentiated at P = I along the symmetric unit matrix.
+            unit = np.zeros((d, d))
+            unit[i, j] += 0.5
+            unit[j, i] += 0.5
+            slope = -unit
+            if not slicing.variance_reduction:
+                product = x @ (unit @ x).swapaxes(1, 2)
+                slope = slope + (product + product.swapaxes(1, 2)) / 2
+            total += float(np.mean(slicing.variance(slope)))
+        assert slicing.added_variance(d) == pytest.approx(total, rel=0.03)
+
+
+def test_denoising_of_a_weight():
+    """Without a control variate its variance grows as 1/σ²; with much noise it is that of the mean of the data."""
+    from scorematch.papers.efficiency import WEIGHT
+    from scorematch.papers.vincent2011_denoising import HALF_DISTANCE, PLAIN, weight_variance
+
+    m = HALF_DISTANCE
+    assert weight_variance(PLAIN, 0.02) == pytest.approx(25 * weight_variance(PLAIN, 0.1), rel=0.05)
+    assert weight_variance(PLAIN, 100.0) == pytest.approx(WEIGHT * (1 - WEIGHT) + 1 / (4 * m**2), rel=0.01)

@@ -146,9 +146,9 @@ def catalogue() -> dict[str, Paper]:
     >>> "andy-jones" in catalogue()
     True
     """
-    modules = sorted(info.name for info in pkgutil.iter_modules(scorematch.papers.__path__))
+    modules = [info.name for info in pkgutil.iter_modules(scorematch.papers.__path__)]
     papers = [import_module(f"scorematch.papers.{name}").PAPER for name in modules if not name.startswith("_")]
-    return {paper.name: paper for paper in papers}
+    return {paper.name: paper for paper in sorted(papers, key=lambda paper: paper.name)}
 
 
 def find(name: str) -> Paper:

@@ -22,7 +22,7 @@ STEIN_TARGETS = {"numpy": 15, "jax": 8}  # times the peer, of the statistic alon
 GRAPHICAL_LASSO_LARGEST = 200  # columns, beyond which it takes minutes
 
 
-def _race(session: Session, contest: Contest) -> dict[str, np.ndarray]:
+def race(session: Session, contest: Contest) -> dict[str, np.ndarray]:
     """Times of all contenders, which must agree."""
     calls = contest.contenders()
     contest.check({name: call() for name, call in calls.items()})
@@ -34,7 +34,7 @@ def compare_forms(session: Session) -> None:
     rows = []
     for contest in session.selected(FORMS, "pairwise form"):
         session.measure_peaks()
-        seconds = _race(session, contest)
+        seconds = race(session, contest)
         gigaflops = contest.flops / milliseconds(seconds["kernel"]) / 1e6
         session.measure_peaks()
         share = gigaflops / session.peaks["FMA float64"]
@@ -124,7 +124,7 @@ def compare_regions(session: Session) -> None:
     """Bounded domains."""
     rows = []
     for contest in session.selected(REGIONS, "regions"):
-        seconds = _race(session, contest)
+        seconds = race(session, contest)
         ratio = Ratio(seconds["numpy"] / seconds["scorematch"])
         rows.append([contest.name, f"{milliseconds(seconds['scorematch']):.3g}", str(ratio)])
     session.table("Bounded domains", ["", "ours, ms", "numpy"], rows)
@@ -134,7 +134,7 @@ def compare_bootstraps(session: Session) -> None:
     """Resamples, beside a fit."""
     rows = []
     for contest in session.selected(BOOTSTRAPS, "bootstrap"):
-        seconds = _race(session, contest)
+        seconds = race(session, contest)
         in_fits = Ratio(seconds["scorematch"] / seconds["fit"])
         session.judge(
             f"{contest.name}, in fits", f"≤ {BOOTSTRAP_FITS}×", str(in_fits), in_fits.median <= BOOTSTRAP_FITS
@@ -149,7 +149,7 @@ def compare_gradient_products(session: Session) -> None:
     rows = []
     for contest in session.selected(GRADIENT_PRODUCTS, "gradient products"):
         session.measure_peaks()
-        seconds = _race(session, contest)
+        seconds = race(session, contest)
         in_objectives = Ratio(seconds["scorematch"] / seconds["objective"])
         gain = Ratio(seconds["numpy"] / seconds["scorematch"])
         gigaflops = contest.flops / milliseconds(seconds["scorematch"]) / 1e6
@@ -175,7 +175,7 @@ def compare_kernel_stein(session: Session) -> None:
     """The kernel Stein discrepancy and its test."""
     rows, peers = [], ("numpy", "numpy (tuned)", "jax")
     for contest in session.selected(KERNEL_STEIN, "kernel stein"):
-        seconds = _race(session, contest)
+        seconds = race(session, contest)
         ratios = {name: Ratio(seconds[name] / seconds["scorematch"]) for name in contest.names[1:]}
         for name, target in STEIN_TARGETS.items():
             if name in ratios and not contest.n_draws:

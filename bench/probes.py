@@ -19,7 +19,9 @@ from typing import Any
 
 import graphs
 import numpy as np
+import samplers
 import scorematch
+from contests import Contest
 from workloads import Workload
 
 N_SAMPLES = 10_000_000
@@ -30,14 +32,16 @@ MEMORY = {
     "Gaussian": Workload("Gaussian", 2, N_SAMPLES),
     "VonMisesFisher": Workload("VonMisesFisher", 3, N_SAMPLES),
 }
-THREADS: dict[str, Workload | graphs.Form | graphs.PenaltyPath] = {
+THREADS: dict[str, Workload | Contest] = {
     workload.name: workload
     for workload in (
         Workload("GaussianMixture", 10, 400_000, 8, "full"),
         Workload("GaussianMixture", 32, 200_000, 16, "diag"),
         Workload("ICA", 64, 100_000, 64),
     )
-} | {contest.name: contest for contest in (*graphs.FORMS, *graphs.COLUMN_PATHS)}
+} | {contest.name: contest for contest in (*graphs.FORMS, *graphs.COLUMN_PATHS, *samplers.LONG)}
+# Where more is wanted than of the others.
+THREADS_TARGETS = {contest.name: 1.8 for contest in samplers.LONG}
 WIDE = graphs.Form(500, 1000)
 
 
@@ -115,7 +119,7 @@ def threads(name: str, n_threads: int, rounds: int) -> list[tuple[float, float]]
     return pairs
 
 
-def _call(workload: Workload | graphs.Form | graphs.PenaltyPath, n_threads: int) -> Callable[[], Any]:
+def _call(workload: Workload | Contest, n_threads: int) -> Callable[[], Any]:
     if not isinstance(workload, Workload):
         return next(iter(replace(workload, n_threads=n_threads).contenders().values()))
     theta = workload.theta()

@@ -14,11 +14,13 @@ from typing import Any
 
 import graphs
 import numpy as np
+import objectives
 import peers
 import pytest
 import regions
 import resamples
 import sample_products
+import samplers
 import stein
 from contests import Contest
 from peers.formulas import Polynomial
@@ -41,6 +43,9 @@ CONTESTS: dict[str, tuple[Contest, ...]] = {
         *(replace(contest, n=600) for contest in resamples.BOOTSTRAPS),
         *(replace(contest, n=600) for contest in sample_products.GRADIENT_PRODUCTS[::2]),
         *(replace(contest, n=600) for contest in stein.KERNEL_STEIN),
+        *(replace(contest, n=300) for contest in objectives.OBJECTIVES[::3]),
+        *(replace(contest, n=600, n_steps=20) for contest in samplers.LANGEVIN),
+        *(replace(contest, n=600, n_draws=10) for contest in samplers.HAMILTONIAN),
     ),
     "suite": (
         *graphs.FORMS,
@@ -49,6 +54,9 @@ CONTESTS: dict[str, tuple[Contest, ...]] = {
         *resamples.BOOTSTRAPS,
         *sample_products.GRADIENT_PRODUCTS,
         *stein.KERNEL_STEIN,
+        *objectives.OBJECTIVES,
+        *samplers.LANGEVIN,
+        *samplers.HAMILTONIAN,
     ),
 }
 

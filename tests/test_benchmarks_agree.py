@@ -10,10 +10,12 @@ BENCH = Path(__file__).resolve().parents[1] / "bench"
 sys.path.insert(0, str(BENCH))
 
 import graphs  # noqa: E402
+import objectives  # noqa: E402
 import peers  # noqa: E402
 import regions  # noqa: E402
 import resamples  # noqa: E402
 import sample_products  # noqa: E402
+import samplers  # noqa: E402
 import stein  # noqa: E402
 from contests import Contest  # noqa: E402
 from record import Record  # noqa: E402
@@ -34,6 +36,10 @@ CONTESTS = (
     *(replace(contest, n=603) for contest in (*regions.REGIONS, *stein.KERNEL_STEIN)),
     *(replace(contest, n=6003, d=4) for contest in resamples.BOOTSTRAPS),
     *(replace(contest, n=603) for contest in sample_products.GRADIENT_PRODUCTS),
+    # Of one block, and not all of the first family, since compiling takes the most.
+    *(replace(contest, n=300) for contest in (objectives.OBJECTIVES[0], *objectives.OBJECTIVES[3:])),
+    *(replace(contest, n=1003) for contest in samplers.LANGEVIN),
+    *(replace(contest, n=1003, n_draws=50) for contest in samplers.HAMILTONIAN),
 )
 
 
@@ -68,6 +74,25 @@ def test_a_check_finds_what_is_no_minimum() -> None:
     path.interactions[10, 4, 4] += 1e-4
     with pytest.raises(AssertionError, match="conditions of a minimum"):
         contest.check({"scorematch": path})
+
+
+def test_a_check_finds_another_step_size() -> None:
+    contest = samplers.Langevin(n=3000)
+    other = replace(contest, step_size=2 * contest.step_size)
+    results = {
+        "scorematch": contest.contenders()["scorematch"](),
+        "numpy (tuned)": other.contenders()["numpy (tuned)"](),
+    }
+    with pytest.raises(AssertionError, match="standard errors"):
+        contest.check(results)
+
+
+def test_a_check_finds_other_chains() -> None:
+    contest = samplers.Hamiltonian(n_draws=50)
+    ours = contest.contenders()["scorematch"]()
+    other = replace(contest, step_size=1.5 * contest.step_size).contenders()["scorematch"]()
+    with pytest.raises(AssertionError, match="standard errors"):
+        contest.check({"scorematch": ours, "blackjax": other})
 
 
 def test_a_run_replaces_its_rows_alone(tmp_path: Path) -> None:

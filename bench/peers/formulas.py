@@ -137,6 +137,19 @@ class Ica(Formulas):
         objective, gradient = means
         return objective, gradient.reshape(-1)
 
+    def score(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[3]
+
+    def along(self, parameters: tuple[Any, ...], X: Any, v: Any) -> tuple[Any, Any]:
+        """ψ, and vᵀ∇ψv = −Σ_k (1 − t_k²)(w_kᵀv)²."""
+        (w,) = parameters
+        t = self.xp.tanh(X @ w.T)
+        return -(t @ w), -((1 - t * t) * (v @ w.T) ** 2).sum(1)
+
+    def log_densities(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        u = abs(X @ parameters[0].T)
+        return -(u + self.xp.log1p(self.xp.exp(-2 * u)) - np.log(2.0)).sum(1)
+
     def log_density(self, parameters: tuple[Any, ...], x: Any) -> Any:
         u = parameters[0] @ x
         return -(self.xp.logaddexp(u, -u) - np.log(2.0)).sum()
@@ -458,16 +471,39 @@ class FullMixture(Mixture):
         return self._forward(parameters, X)[-1]
 
     def _forward(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
+        xp, precision = self.xp, parameters[2]
+        delta, s, terms = self._terms(parameters, X)
+        r = self._responsibilities(terms)
+        score = xp.einsum("nk,nkj->nj", r, s)
+        trace = xp.einsum("nkj,nkj->nk", s, s) - xp.einsum("kjj->k", precision)
+        return delta, s, r, score, trace, (r * trace).sum() - 0.5 * (score * score).sum()
+
+    def _terms(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
         xp, k, d = self.xp, self.k, self.d
         constant, means, precision, _ = parameters
         side_by_side = xp.swapaxes(precision, 0, 1).reshape(d, k * d)
         offset = xp.einsum("kij,kj->ki", precision, means).reshape(k * d)
         s = (offset - X @ side_by_side).reshape(-1, k, d)
         delta = X[:, None] - means
-        r = self._responsibilities(constant + 0.5 * xp.einsum("nkj,nkj->nk", delta, s))
+        return delta, s, constant + 0.5 * xp.einsum("nkj,nkj->nk", delta, s)
+
+    def score(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        return self._forward(parameters, X)[3]
+
+    def along(self, parameters: tuple[Any, ...], X: Any, v: Any) -> tuple[Any, Any]:
+        """ψ, and vᵀ∇ψv = Σ_k r_k((s_kᵀv)² − vᵀP_k v) − (ψᵀv)²."""
+        xp, k, d = self.xp, self.k, self.d
+        _, s, terms = self._terms(parameters, X)
+        r = self._responsibilities(terms)
         score = xp.einsum("nk,nkj->nj", r, s)
-        trace = xp.einsum("nkj,nkj->nk", s, s) - xp.einsum("kjj->k", precision)
-        return delta, s, r, score, trace, (r * trace).sum() - 0.5 * (score * score).sum()
+        by_precision = (v @ xp.swapaxes(parameters[2], 0, 1).reshape(d, k * d)).reshape(-1, k, d)
+        terms = xp.einsum("nkj,nj->nk", s, v) ** 2 - xp.einsum("nkj,nj->nk", by_precision, v)
+        return score, (r * terms).sum(1) - (score * v).sum(1) ** 2
+
+    def log_densities(self, parameters: tuple[Any, ...], X: Any) -> Any:
+        terms = self._terms(parameters, X)[-1]
+        most = self.xp.amax(terms, 1)
+        return most + self.xp.log(self.xp.exp(terms - most[:, None]).sum(1))
 
     def sums(self, parameters: tuple[Any, ...], X: Any) -> tuple[Any, ...]:
         xp, k, d = self.xp, self.k, self.d

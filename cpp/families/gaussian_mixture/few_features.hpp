@@ -36,7 +36,11 @@ class FewFeatures {
 
   public:
     // Beyond, the sums leave the registers, or products of whole tiles do as well.
+#ifdef __SANITIZE_ADDRESS__  // each takes long to compile then, and they are the same code
+    static constexpr int most = 2;
+#else
     static constexpr int most = n_registers >= 32 ? (full ? 6 : 8) : (full ? 3 : 4);
+#endif
 
     FewFeatures() noexcept = default;
     FewFeatures(const MixtureParameters& parameters, const T* centre)

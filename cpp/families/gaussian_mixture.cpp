@@ -61,10 +61,12 @@ namespace {
 template <class T, CovarianceShape shape>
 class GaussianMixture final : public Density<T> {
     static constexpr bool diagonal = shape == CovarianceShape::diagonal;
+    // A multiple of the identity is a diagonal to them: kernels take long to compile.
+    using Few = FewFeatures<T, shape == CovarianceShape::spherical ? CovarianceShape::diagonal : shape>;
 
   public:
     GaussianMixture(const MixtureSpec& spec, const double* theta) : mix_(spec, theta) {
-        if (has_few_features()) few_features_ = FewFeatures<T, shape>(mix_.parameters, mix_.centre.data());
+        if (has_few_features()) few_features_ = Few(mix_.parameters, mix_.centre.data());
     }
 
     double cost() const noexcept override {
@@ -187,7 +189,7 @@ class GaussianMixture final : public Density<T> {
   private:
     // Where ψ alone is asked for and features are few, a forward keeps nothing for the way back, which works it out
     // again: samplers never go back, and what goes back takes no longer by this than by a forward that keeps all.
-    bool has_few_features() const noexcept { return mix_.d <= FewFeatures<T, shape>::most; }
+    bool has_few_features() const noexcept { return mix_.d <= Few::most; }
     bool leaves_nothing(const Derivatives<T>& results) const noexcept {
         return has_few_features() && results.asked == Curvature::none && !results.direction;
     }
@@ -201,7 +203,7 @@ class GaussianMixture final : public Density<T> {
     }
 
     Components<T, shape> mix_;
-    FewFeatures<T, shape> few_features_;
+    Few few_features_;
     Owner<CholeskyRows<T>> cholesky_;  // full and tied, for gradient_rows
 };
 

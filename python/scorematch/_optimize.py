@@ -296,8 +296,9 @@ class _Descent:
             return ""
         elif self.n_iter >= self.settings.max_iter:
             cause = f"the limit max_iter={self.settings.max_iter} was reached"
-        # Below this, differences of the objective drown in rounding: that of its double, and that of the data's type.
-        elif steepest <= float(np.sqrt(size * max(1e4 * np.finfo(float).eps, self.eps))):
+        # Below this, differences of the objective drown in rounding: that of its double, and that of the data's type,
+        # in which the terms of a row are worked out by some tens of operations.
+        elif steepest <= float(np.sqrt(size * max(1e4 * np.finfo(float).eps, 64 * self.eps))):
             return ""
         else:
             cause = "no step leads further down"

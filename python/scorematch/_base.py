@@ -145,11 +145,11 @@ class ScoreMatchingEstimator(DensityMixin, BaseEstimator, ABC):
 
     def _score_in_python(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """ψ at points of the domain, of a family that is not compiled; not finite where it overflows."""
-        raise NotImplementedError
+        return self._evaluate_rows(points, "score")["score"].astype(np.float64, copy=False)
 
     def _log_density_in_python(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Log p̃ there."""
-        raise NotImplementedError
+        return self._evaluate_rows(points, "log_density")["log_density"].astype(np.float64, copy=False)
 
     @property
     def _counted(self) -> str:

@@ -57,18 +57,17 @@ class Gaussian(ClosedFormEstimator):
         one that :func:`scorematch.weights.default_weight` chooses.
     robust : float, default=0.0
         Exponent c of Windham's weights: a row counts by the c-th power of the density that is fitted to it, which takes
-        outliers out of the estimate; 0 is the ordinary fit. See the notes of :class:`Gaussian`.
+        outliers out of the estimate; 0 is the ordinary fit. See the notes.
     n_jobs : int, optional
         Number of threads; None and -1 mean all processors that the process may use. Results do not depend on it.
     objective : {"exact", "sliced", "denoising", "finite_difference"}, default="exact"
         What is minimised: the objective with the exact Hessian trace, or one that does without it by random vectors
-        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes of
-        :class:`Gaussian`.
+        (sliced score matching), noise (denoising score matching) or differences of the log density. See the notes.
     n_projections, projection, variance_reduction, noise_scale, difference_step : optional
         Options of an `objective` that is not exact: how many random vectors a row has, their law ("rademacher",
         "gaussian" or "sphere"), whether what has a known mean is taken by that, the standard deviation of the noise
         (several for several levels), and the step of differences (where None, a tenth of the smallest standard
-        deviation of a column). See the notes of :class:`Gaussian`.
+        deviation of a column). See the notes.
     random_state : int, RandomState or None
         Seed of the random vectors of an `objective` that is not exact.
 
